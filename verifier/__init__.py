@@ -1,0 +1,1 @@
+"""Decides whether a proof bundle establishes its statement; holds no secrets, needs no torch."""
