@@ -1,0 +1,183 @@
+"""Sizes a circuit and says what it will cost, before anything is paid for.
+
+The model of the costs: proving and key generation are linear in 2^k times the number of column
+groups plus a constant, memory likewise. The constants were measured with ``zkpot bench --suite
+halo2`` on two cores; ``zkpot doctor`` measures how fast this machine is against them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from circuits.errors import WouldOverflow
+from circuits.halo2.circuit import MAX_COLUMNS, Circuit, decomposition
+from circuits.halo2.keys import compile_settings
+from circuits.halo2.kzg import column_capacity
+from circuits.halo2.settings import refuse_unsafe
+from circuits.network import Architecture
+
+DEFAULT_K = 16
+DEFAULT_COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predicted cost of one shard's proof and of the keys.
+
+    Attributes
+    ----------
+    setup_seconds, prove_seconds : float
+        Wall time on two cores of the reference machine, times the calibration.
+    peak_bytes : int
+        Peak memory of the proving process; key generation stays below it.
+    key_bytes : int
+        Proving key.
+    proof_bytes : int
+        One shard's proof.
+    """
+
+    setup_seconds: float
+    prove_seconds: float
+    peak_bytes: int
+    key_bytes: int
+    proof_bytes: int
+
+
+def estimate(k: int, columns: int, *, speed: float = 1.0) -> Estimate:
+    """Predict the cost of a circuit of 2^k rows and a number of inner columns.
+
+    Parameters
+    ----------
+    k, columns : int
+        As in `Circuit`.
+    speed : float
+        How fast this machine is relative to the reference; 2.0 halves the times.
+    """
+    rows = 1 << k
+    return Estimate(
+        setup_seconds=rows * (_SETUP[0] + _SETUP[1] * columns) / speed,
+        prove_seconds=rows * (_PROVE[0] + _PROVE[1] * columns) / speed,
+        peak_bytes=_BASE_MEMORY + int(rows * (_MEMORY[0] + _MEMORY[1] * columns)),
+        key_bytes=int(rows * (_KEY[0] + _KEY[1] * columns)),
+        proof_bytes=_PROOF[0] + _PROOF[1] * columns,
+    )
+
+
+# Seconds, and bytes, per row: a constant part and a part per inner column.
+_SETUP = (1.0e-4, 6.0e-5)
+_PROVE = (0.7e-4, 6.0e-5)
+_MEMORY = (6000.0, 6000.0)
+_KEY = (2000.0, 2300.0)
+_PROOF = (1600, 1632)
+_BASE_MEMORY = 100 << 20
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """A circuit with the rows it uses.
+
+    Attributes
+    ----------
+    circuit : Circuit
+        The circuit.
+    rows, assignments : int
+        As ezkl counts them.
+    """
+
+    circuit: Circuit
+    rows: int
+    assignments: int
+
+
+def fit_columns(
+    architecture: Architecture,
+    *,
+    shard_size: int,
+    k: int,
+    testset_budget: int,
+    model_budget: int,
+    srs: str,
+) -> Sizing:
+    """Return the circuit with the fewest columns whose rows fit 2^k.
+
+    Fewer columns are less memory and, down to two, less time for a given k.
+
+    Raises
+    ------
+    WouldOverflow
+        If `MAX_COLUMNS` columns do not suffice; says how many samples would fit.
+    UnsafeConfiguration
+        If the network cannot be expressed safely.
+    """
+    base, legs = decomposition(architecture, k)
+    room = column_capacity(k)
+    columns = DEFAULT_COLUMNS
+    while True:
+        circuit = Circuit(
+            architecture, shard_size, k, columns, base, legs, testset_budget, model_budget, srs
+        )
+        sizing = _size(circuit)
+        if sizing.rows <= room:
+            return sizing
+        # Assignments hardly depend on the columns, so this is nearly always the second try.
+        columns = max(columns + 1, -(-sizing.assignments // room))
+        if columns > MAX_COLUMNS:
+            samples = shard_size * room * MAX_COLUMNS // sizing.assignments
+            raise WouldOverflow(
+                "the shard",
+                sizing.assignments.bit_length(),
+                k,
+                f"{shard_size} samples take {sizing.assignments} assignments; commit the set in "
+                f"shards of at most {samples} samples, or with a larger k",
+            )
+
+
+def _size(circuit: Circuit) -> Sizing:
+    with tempfile.TemporaryDirectory(prefix="zkpot-size-") as folder:
+        settings = compile_settings(circuit, Path(folder))
+    rows, assignments = int(settings["num_rows"]), int(settings["total_assignments"])
+    if rows <= column_capacity(circuit.k):
+        refuse_unsafe(settings, circuit)
+    return Sizing(circuit, rows, assignments)
+
+
+def fit_shard_size(
+    architecture: Architecture,
+    samples: int,
+    *,
+    k: int,
+    columns: int,
+    testset_budget: int,
+    srs: str,
+) -> int:
+    """Return the shard size for which one shard fills, but does not exceed, the circuit.
+
+    All shards then have nearly the same number of samples, so little is spent on padding.
+
+    Raises
+    ------
+    WouldOverflow
+        If not even one sample fits.
+    """
+    base, legs = decomposition(architecture, k)
+
+    def size(shard_size: int) -> Sizing:
+        return _size(
+            Circuit(architecture, shard_size, k, columns, base, legs, testset_budget, 1, srs)
+        )
+
+    room = column_capacity(k) * columns
+    one, two = size(1).assignments, size(2).assignments
+    per_sample = max(1, two - one)
+    most = min(samples, (room - one) // per_sample + 1)
+    if most < 1:
+        raise WouldOverflow(
+            "one sample", one.bit_length(), room.bit_length(), "use a larger k or more columns"
+        )
+    # The count above is exact up to how ezkl pads each product to its columns.
+    while most > 1 and size(most).rows > column_capacity(k):
+        most = min(most - 1, most * 99 // 100)
+    shards = -(-samples // most)
+    return -(-samples // shards)

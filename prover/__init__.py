@@ -1,0 +1,1 @@
+"""Turns secrets into proof bundles; sees circuits only."""
