@@ -82,7 +82,9 @@ def load_onnx(path: Path) -> FloatNetwork:
     model = _read(path)
     graph = model.graph
     constants = _initializers(graph)
+    # First, because a symbolic size would make the check of shapes fail less clearly.
     name, shape, batch = _input(graph, constants)
+    _check(model, path)
     if len(graph.output) != 1:
         raise ModelFormatError(f"the model has {len(graph.output)} outputs: export the logits only")
     build = Builder()
@@ -123,12 +125,15 @@ def _read(path: Path) -> onnx.ModelProto:
             proto.op_type not in OPERATORS and proto.op_type not in _FOLDABLE | {"Shape"}
         ):
             raise _unsupported(proto)
+    return model
+
+
+def _check(model: onnx.ModelProto, path: Path) -> None:
     try:
         onnx.checker.check_model(model)
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except Exception as error:  # onnx raises classes of its compiled module
         raise ModelFormatError(f"{path} is not a valid model: {_line(error)}") from None
-    return model
 
 
 def _line(error: Exception) -> str:

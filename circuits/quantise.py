@@ -1,10 +1,14 @@
-"""From a float network to integers, with one power-of-two scale per tensor.
+"""From a float network to integers, with one scale per tensor.
 
 Every integer tensor stands for a real one: real = integer * step. Steps are kept as exact
-fractions and are needed here only; the integer network and the circuits know none. A step is
-2^-e, but for an average over n taps: it is proven as a sum, which multiplies the step by 1/n. If
-n is not a power of two, the odd part of n stays in the step until the next linear layer, whose
-weights take it up; a residual sum, which can align powers of two only, refuses it.
+fractions and are needed here only; the integer network and the circuits know none.
+
+A linear layer may choose the step of its output, since its weights become w * (input step) /
+(output step). It takes the finest step for which weights and bias fit. Where that step is a power
+of two without any rounding, or where the output reaches a residual sum, which can align powers of
+two only, the step is a power of two. An average over n taps is proven as a sum, which multiplies
+the step by 1/n: the next linear layer takes that up, and a residual sum refuses it unless n is a
+power of two.
 """
 
 from __future__ import annotations
@@ -25,13 +29,13 @@ from circuits.layers import (
     Conv2d,
     Dense,
     Layer,
-    MaxPool,
     NumberFormat,
     Relu,
     Requantise,
     SumPool,
 )
 from circuits.network import Architecture, layer_bound
+from circuits.passes import pinned, readers, relu_before_pooling
 from circuits.weights import Weights
 
 __all__ = ["Weights", "quantise", "quantise_with_steps"]
@@ -114,21 +118,22 @@ def quantise_with_steps(
             f"both must have 2 to {_MAX_BITS}"
         )
     if rescale:
-        network = _relu_before_pooling(network)
+        network = relu_before_pooling(network)
     plan = _Plan(
         weight_max=(1 << (weight_bits - 1)) - 1,
         activation_bits=activation_bits,
         ranges=network.ranges(calibration) if rescale and calibration is not None else None,
+        pinned=pinned(network),
     )
     plan.tensors[INPUT] = _Tensor(INPUT, Fraction(2) ** -input_exponent, input_format.magnitude)
-    readers = _readers(network)
+    found = readers(network)
     for layer in network.layers:
         inner = rescale and layer.name != network.output
         if inner and isinstance(layer, Relu):
             plan.requantise(layer, layer.inputs[0], layer.name, signed=False)
             continue
         plan.place(layer, network)
-        after = readers[layer.name]
+        after = found[layer.name]
         before_relu = len(after) == 1 and isinstance(after[0], Relu)
         if inner and isinstance(layer, Dense | Conv2d | Add) and not before_relu:
             plan.requantise(layer, layer.name, f"{layer.name}_q", signed=True)
@@ -160,6 +165,7 @@ class _Plan:
     weight_max: int
     activation_bits: int
     ranges: dict[str, tuple[float, float]] | None
+    pinned: set[str]
     layers: list[Layer] = field(default_factory=list)
     parameters: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     tensors: dict[str, _Tensor] = field(default_factory=dict)
@@ -207,38 +213,44 @@ class _Plan:
         return shift
 
     def _linear(self, layer: Dense | Conv2d, given: _Tensor, network: FloatNetwork) -> Fraction:
-        """Quantise weight and bias; return the step of the output, a power of two."""
-        odd = _odd(given.step)
-        weight = network.parameters[f"{layer.name}.weight"] / odd
-        base = given.step * odd
+        """Quantise weight and bias; return the step of the output."""
+        limit = self.weight_max * given.bound
+        weight = network.parameters[f"{layer.name}.weight"]
         bias = network.parameters[f"{layer.name}.bias"] if layer.bias else np.zeros(1)
-        # As fine as the weights' range allows, and coarser where the bias needs it.
-        exponents = (
-            _exponent(weight, Fraction(1), self.weight_max),
-            _exponent(bias, base, self.weight_max * given.bound),
-        )
-        exponent = min((e for e in exponents if e is not None), default=0)
-        step = base / Fraction(2) ** exponent
-        self.parameters[f"{layer.name}.weight"] = _round(weight, Fraction(2) ** -exponent)
+        effective = weight * float(given.step)
+        limits = ((_largest(effective), self.weight_max), (_largest(bias), limit))
+        exponents = [_exponent(value, most) for value, most in limits if value]
+        step = Fraction(2) ** -min(exponents, default=0)
+        exact = all(_whole(np.ldexp(array, -_log2(step))) for array in (effective, bias))
+        if not exact and layer.name not in self.pinned:
+            step = max(
+                _largest(weight) * given.step / self.weight_max,
+                _largest(bias) / limit,
+            )
+        rounded = np.rint(weight / float(step / given.step)).astype(np.int64)
+        # The division may end one unit in the last place above the largest weight.
+        self.parameters[f"{layer.name}.weight"] = rounded.clip(-self.weight_max, self.weight_max)
         if layer.bias:
-            self.parameters[f"{layer.name}.bias"] = _round(bias, step)
+            values = [round(Fraction(float(value)) / step) for value in bias]
+            self.parameters[f"{layer.name}.bias"] = np.array(values, dtype=np.int64)
         return step
 
 
-def _exponent(values: NDArray[np.float64], base: Fraction, limit: int) -> int | None:
-    """Return the largest e for which round(|v| * 2^e / base) <= limit; None if all are zero."""
-    largest = Fraction(float(np.abs(values).max())) / base
-    if largest == 0:
-        return None
-    exponent = limit.bit_length() + largest.denominator.bit_length()
-    exponent -= largest.numerator.bit_length() - 1
-    while math.floor(largest * Fraction(2) ** exponent + Fraction(1, 2)) > limit:
+def _largest(values: NDArray[np.float64]) -> Fraction:
+    return Fraction(float(np.abs(values).max()))
+
+
+def _whole(values: NDArray[np.float64]) -> bool:
+    return bool((values == np.rint(values)).all())
+
+
+def _exponent(value: Fraction, limit: int) -> int:
+    """Return the largest e for which round(value * 2^e) <= limit."""
+    exponent = limit.bit_length() + value.denominator.bit_length()
+    exponent -= value.numerator.bit_length() - 1
+    while math.floor(value * Fraction(2) ** exponent + Fraction(1, 2)) > limit:
         exponent -= 1
     return exponent
-
-
-def _round(values: NDArray[np.float64], step: Fraction) -> NDArray[np.int64]:
-    return np.rint(np.ldexp(values, -_log2(step))).astype(np.int64)
 
 
 def _log2(power: Fraction) -> int:
@@ -246,58 +258,19 @@ def _log2(power: Fraction) -> int:
     return power.numerator.bit_length() - power.denominator.bit_length()
 
 
-def _odd(step: Fraction) -> int:
-    """Return the odd part of the denominator of a step."""
-    return step.denominator // (step.denominator & -step.denominator)
-
-
 def _align(layer: Add, given: list[_Tensor]) -> tuple[Fraction, tuple[int, ...]]:
     """Return the finest step among the inputs and the shifts that bring all to it."""
-    if len({_odd(tensor.step) for tensor in given}) > 1:
+    step = min(tensor.step for tensor in given)
+    ratios = [tensor.step / step for tensor in given]
+    if any(ratio.denominator > 1 or ratio.numerator.bit_count() > 1 for ratio in ratios):
         raise UnsupportedOperator(
             layer.name,
             "Add",
             "it adds an average over a window whose size is not a power of two to something "
             "else: pool over a power of two, or put a convolution after the pooling",
         )
-    step = min(tensor.step for tensor in given)
-    shifts = tuple(_log2(tensor.step / step) for tensor in given)
+    shifts = tuple(_log2(ratio) for ratio in ratios)
     if max(shifts) > _MAX_SHIFT:
         remedy = "the summands differ too much in scale: normalise the network's weights"
         raise WouldOverflow(layer.name, max(shifts), _MAX_SHIFT, remedy)
     return step, shifts
-
-
-def _readers(network: FloatNetwork) -> dict[str, list[Layer]]:
-    found: dict[str, list[Layer]] = {layer.name: [] for layer in network.layers}
-    found[INPUT] = []
-    for layer in network.layers:
-        for name in layer.inputs:
-            found[name].append(layer)
-    return found
-
-
-def _relu_before_pooling(network: FloatNetwork) -> FloatNetwork:
-    """Swap a max pool and the ReLU after it, which commute.
-
-    The ReLU then follows the linear layer and becomes part of its `Requantise`.
-    """
-    readers = _readers(network)
-    renamed: dict[str, str] = {}
-    moved: dict[str, Layer] = {}
-    for pool in network.layers:
-        after = readers[pool.name]
-        if isinstance(pool, MaxPool) and len(after) == 1 and isinstance(after[0], Relu):
-            relu = after[0]
-            moved[pool.name] = Relu(relu.name, pool.inputs, pool.input_shape)
-            moved[relu.name] = replace(pool, inputs=(relu.name,))
-            renamed[relu.name] = pool.name
-    layers = []
-    for layer in network.layers:
-        inputs = tuple(renamed.get(name, name) for name in layer.inputs)
-        if layer.name not in renamed:
-            layer = replace(moved.get(layer.name, layer), inputs=inputs)
-        else:
-            layer = moved[layer.name]
-        layers.append(layer)
-    return replace(network, layers=tuple(layers))

@@ -48,8 +48,8 @@ __all__ = [
     "TaskPins",
     "Testset",
     "TestsetRelease",
-    "Verify",
     "VerifierKey",
+    "Verify",
     "apply",
     "blob_digest",
 ]

@@ -21,16 +21,10 @@ from ledger.errors import BadKey
 _FIELD = 2**255 - 19
 _PEM_LIMIT = 4096
 
-# The y coordinates of the eight points whose order divides 8. The two long ones are of order 8.
-_SMALL_ORDER_Y = frozenset(
-    {
-        0,
-        1,
-        _FIELD - 1,
-        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
-    }
-)
+# The y coordinates of the eight points whose order divides 8: the neutral one, one of order 2,
+# two of order 4 and, at this y and its negative, four of order 8.
+_ORDER_8_Y = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER_Y = frozenset({0, 1, _FIELD - 1, _ORDER_8_Y, _FIELD - _ORDER_8_Y})
 
 
 def check_public_key(public: str) -> None:

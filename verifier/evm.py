@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from py_ecc import optimized_bn128 as bn
 
 from circuits.errors import ProofRejected
-from circuits.halo2.kzg import UNUSABLE_ROWS, SrsFile
+from circuits.halo2.kzg import UNUSABLE_ROWS, SrsFile, domain_root
 from verifier._machine import BUILTINS, Evm, Halt
 from verifier._yul_compiler import Program
 from verifier.yul import Block, Call, Literal, Name, UnsupportedVerifier, calls, parse
@@ -109,7 +109,7 @@ class SolidityVerifier:
         Compares k, both generators and -s G2, and that the domain ends in `UNUSABLE_ROWS` rows,
         on which the commitments of `circuits.halo2.kzg` rely.
         """
-        root = pow(7, (bn.curve_order - 1) >> srs.k, bn.curve_order)
+        root = domain_root(srs.k)
         g2, s_g2 = srs.g2()
         expected = {
             "K_MPTR": srs.k,

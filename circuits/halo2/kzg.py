@@ -65,6 +65,13 @@ def column_capacity(k: int) -> int:
     return (1 << k) - UNUSABLE_ROWS - _SPARE_ROWS
 
 
+def domain_root(k: int) -> int:
+    """Return the generator w of the evaluation domain of 2^k rows: row i stands for w^i."""
+    # halo2curves' bn256: 7 generates the scalar field's multiplicative group.
+    root: int = pow(7, (_ORDER - 1) >> k, _ORDER)
+    return root
+
+
 @dataclass(frozen=True)
 class SrsFile:
     """A halo2 KZG parameters file: ``u32 k | g[2^k] | g_lagrange[2^k] | g2 | s_g2``.

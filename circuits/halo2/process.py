@@ -29,6 +29,10 @@ _SECRET_FUNCTIONS = frozenset({"gen_witness", "prove", "mock"})
 _CLOSED_PROXY = "http://127.0.0.1:9"
 
 
+_live: set[subprocess.Popen[bytes]] = set()
+"""Processes that run now, for `kill_all`."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a call returned and what it cost.
@@ -67,7 +71,8 @@ def call_ezkl(
     Raises
     ------
     WorkerFailed
-        If the function raised or panicked, or the process died or ran out of time.
+        If the function raised or panicked (then `details` has ``raised``), or the process died
+        or ran out of time.
     """
     request = {
         "function": function,
@@ -84,6 +89,7 @@ def call_ezkl(
                 env=_environment(function, scratch, threads),
                 start_new_session=True,
             )
+        _live.add(process)
         try:
             process.communicate(json.dumps(request).encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -92,7 +98,14 @@ def call_ezkl(
             ) from None
         finally:
             _kill(process)
+            _live.discard(process)
         return _read(function, process.returncode, reply)
+
+
+def kill_all() -> None:
+    """Kill every running call of this process; each then raises WorkerFailed in its thread."""
+    for process in list(_live):
+        _kill(process)
 
 
 def _environment(function: str, scratch: str, threads: int | None) -> dict[str, str]:
@@ -130,6 +143,9 @@ def _read(function: str, status: int, reply: Path) -> Result:
                 f"ezkl {function} refused its input: {answer['error'].split(':')[0]} "
                 "(details withheld, they can hold secret values)",
                 function=function,
+                raised=True,
             )
-        raise WorkerFailed(f"ezkl {function} failed: {answer['error']}", function=function)
+        raise WorkerFailed(
+            f"ezkl {function} failed: {answer['error']}", function=function, raised=True
+        )
     return Result(answer["value"], answer["seconds"], answer["peak_rss"])

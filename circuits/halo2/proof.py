@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
-from circuits.errors import CorruptedArtefact
+from circuits.errors import CorruptedArtefact, WorkerFailed
 from circuits.halo2.circuit import Circuit
+from circuits.halo2.keys import Keys
 from circuits.halo2.kzg import COMMITMENT_BYTES
+from circuits.halo2.process import call_ezkl
 
 FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 """r, the order of BN254's scalar field."""
+
+VERIFY_TIMEOUT = 600.0
+"""Seconds; a verification takes a fraction of one."""
 
 MAX_PROOF_BYTES = 1 << 20
 
@@ -67,3 +74,30 @@ def ezkl_proof(proof: bytes, public: Sequence[int]) -> str:
             "version": None,
         }
     )
+
+
+def ezkl_accepts(keys: Keys, srs: Path, proof: bytes, public: Sequence[int]) -> bool:
+    """Tell whether ``ezkl.verify`` accepts a shard's proof for the given public instances.
+
+    Raises
+    ------
+    WorkerFailed
+        If the process died or ran out of time, which says nothing of the proof.
+    """
+    with tempfile.TemporaryDirectory(prefix="zkpot-verify-") as folder:
+        path = Path(folder) / "proof.json"
+        path.write_text(ezkl_proof(proof, public))
+        try:
+            result = call_ezkl(
+                "verify",
+                timeout=VERIFY_TIMEOUT,
+                proof_path=path,
+                settings_path=keys.path("settings"),
+                vk_path=keys.path("verifying_key"),
+                srs_path=srs,
+            )
+        except WorkerFailed as error:
+            if error.details.get("raised"):
+                return False  # how ezkl says no, politely or by panicking
+            raise
+    return result.value is True

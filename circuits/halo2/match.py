@@ -1,0 +1,61 @@
+"""Whether a circuit, a committed test set and a committed model belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from circuits.errors import ShapeMismatch
+from circuits.halo2.circuit import Circuit
+from circuits.halo2.model import ModelCommitment, ModelOpening
+from circuits.testset import Manifest
+
+
+def testset_differences(
+    circuit: Circuit, manifest: Manifest
+) -> Iterator[tuple[str, object, object]]:
+    """Yield (what, test set's value, circuit's value) wherever the two disagree."""
+    architecture = circuit.architecture
+    pairs: dict[str, tuple[object, object]] = {
+        "k": (manifest.k, circuit.k),
+        "SRS": (manifest.srs, circuit.srs),
+        "shard size": (manifest.shard_size, circuit.shard_size),
+        "opening budget": (manifest.budget, circuit.testset_budget),
+        "feature shape": (manifest.shape, architecture.input_shape),
+        "number of classes": (manifest.classes, architecture.classes),
+        "input format": (manifest.input_format, architecture.input_format),
+        "input exponent": (manifest.input_exponent, architecture.input_exponent),
+    }
+    for name, (committed, compiled) in pairs.items():
+        if committed != compiled:
+            yield name, committed, compiled
+
+
+def require_testset(circuit: Circuit, manifest: Manifest) -> None:
+    """Raise ShapeMismatch where a circuit was not compiled for a test set."""
+    for name, committed, compiled in testset_differences(circuit, manifest):
+        raise ShapeMismatch(
+            f"the circuit was not compiled for this test set: {name} is {compiled} in the circuit "
+            f"and {committed} in the test set"
+        )
+
+
+def require_model(circuit: Circuit, model: ModelCommitment | ModelOpening) -> None:
+    """Raise ShapeMismatch where a model was not committed for a circuit."""
+    if isinstance(model, ModelOpening):
+        pairs = {
+            "architecture": (model.architecture.digest, circuit.architecture.digest),
+            "opening budget": (len(model.salts) - 1, circuit.model_budget),
+        }
+    else:
+        pairs = {
+            "architecture": (model.architecture, circuit.architecture.digest),
+            "k": (model.k, circuit.k),
+            "SRS": (model.srs, circuit.srs),
+            "opening budget": (model.budget, circuit.model_budget),
+        }
+    for name, (committed, compiled) in pairs.items():
+        if committed != compiled:
+            raise ShapeMismatch(
+                f"the model was not committed for this circuit: {name} is {compiled} in the "
+                f"circuit and {committed} in the commitment"
+            )

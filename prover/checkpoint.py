@@ -1,0 +1,61 @@
+"""Finished shards on disk, found again by what they prove, so that nothing is proven twice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from circuits import artefact
+from circuits.encoding import json_digest
+from circuits.errors import ArtefactError
+from prover.halo2 import ShardProof
+
+VERSION: Final = 1
+_FIELDS = {"key": dict, "proof": str, "correct": int, "milliseconds": int, "peak_rss": int}
+
+
+class Checkpoints:
+    """The finished shards of one run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist, for its owner only; witness folders that a killed process
+        left in it, which are secret, are removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for stale in folder.glob(".witness-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+
+    def save(self, key: Mapping[str, str], proof: ShardProof) -> None:
+        """Keep a proof under what it proves."""
+        fields: dict[str, Any] = {
+            "key": dict(key),
+            "proof": proof.proof.hex(),
+            "correct": proof.correct,
+            "milliseconds": int(proof.seconds * 1000),
+            "peak_rss": proof.peak_rss,
+        }
+        artefact.save(self._path(key), "checkpoint", VERSION, fields)
+
+    def load(self, key: Mapping[str, str]) -> ShardProof | None:
+        """Return the proof kept under a key, or None; a damaged file counts as none."""
+        try:
+            fields = artefact.load(self._path(key), "checkpoint", VERSION, _FIELDS)
+            proof = bytes.fromhex(fields["proof"])
+        except (ArtefactError, ValueError):
+            return None
+        if fields["key"] != key:
+            return None
+        return ShardProof(
+            proof, fields["correct"], fields["milliseconds"] / 1000, fields["peak_rss"]
+        )
+
+    def _path(self, key: Mapping[str, str]) -> Path:
+        return self.folder / f"shard-{json_digest('checkpoint', dict(key))[:32]}.json"

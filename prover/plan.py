@@ -1,0 +1,104 @@
+"""How a proof is spread over processes, within a memory limit."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import psutil
+
+from circuits.errors import InputError, OutOfMemory
+from circuits.halo2.circuit import Circuit
+from circuits.halo2.plan import Estimate, estimate
+from prover.calibrate import machine_speed
+
+DEFAULT_MEMORY = 8 << 30
+"""Bytes that proving may use unless the user says otherwise."""
+
+_PATIENCE = 20.0
+_LEAST_TIMEOUT = 300.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many processes prove at a time, and what is expected of them.
+
+    Attributes
+    ----------
+    shards : int
+        Proofs to make.
+    jobs : int
+        Processes at a time.
+    threads : int
+        Threads of each.
+    timeout : float
+        Seconds after which a process is given up; many times what it should take.
+    one : Estimate
+        Cost of one shard and of the keys.
+    seconds : float
+        Expected wall time of keys and all shards.
+    peak_bytes : int
+        Expected memory of all processes together.
+    """
+
+    shards: int
+    jobs: int
+    threads: int
+    timeout: float
+    one: Estimate
+    seconds: float
+    peak_bytes: int
+
+
+def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = None) -> Plan:
+    """Plan the proofs of a test set.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The circuit.
+    shards : int
+        Proofs to make.
+    memory : int
+        Bytes all processes together may use.
+    jobs : int, optional
+        Processes at a time; by default as many as cores and memory allow.
+
+    Raises
+    ------
+    OutOfMemory
+        If a single process, or the jobs asked for, would need more than `memory`, or more than
+        the machine has.
+    InputError
+        If `jobs` is below one.
+    """
+    speed = machine_speed()
+    one = estimate(circuit.k, circuit.columns, speed=speed)
+    room = min(memory, psutil.virtual_memory().total)
+    cores = os.cpu_count() or 1
+    if jobs is None:
+        jobs = max(1, min(shards, cores, room // one.peak_bytes))
+    if jobs < 1:
+        raise InputError(f"there must be at least one job, not {jobs}")
+    jobs = min(jobs, shards)
+    if jobs * one.peak_bytes > room:
+        raise OutOfMemory(
+            f"{jobs} process(es) of {one.peak_bytes / 2**30:.1f} GB exceed the limit of "
+            f"{room / 2**30:.1f} GB: raise --memory, use fewer --jobs, or commit the test set in "
+            "smaller shards (commit-data --memory)",
+            needed=jobs * one.peak_bytes,
+            available=room,
+        )
+    # Two processes on two cores each take about twice as long as one alone on both.
+    waves = math.ceil(shards / jobs)
+    wall = one.setup_seconds + waves * one.prove_seconds * min(jobs, cores)
+    return Plan(
+        shards=shards,
+        jobs=jobs,
+        threads=max(1, cores // jobs),
+        timeout=max(_LEAST_TIMEOUT, _PATIENCE * jobs * one.prove_seconds),
+        one=one,
+        seconds=wall,
+        peak_bytes=jobs * one.peak_bytes,
+    )

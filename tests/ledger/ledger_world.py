@@ -1,0 +1,162 @@
+"""A small cast and a stand-in verifier, for the ledger's own tests.
+
+The stand-in is honest: it accepts a bundle if, and only if, it is the canonical encoding of a
+statement bound to the pinned context, as a real bundle's statement would be.
+"""
+
+from dataclasses import replace
+from fractions import Fraction
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from circuits.errors import ProofRejected, ZkpotError
+from circuits.statement import Context, Statement
+from ledger import entries
+from ledger.entries import blob_digest
+from ledger.envelope import SignedEntry
+from ledger.keys import Signer
+from ledger.policy import Policy
+from ledger.rules import apply
+from ledger.state import Accepted, State
+from verifier.verdict import Check, Verdict
+
+ORIGIN = "ledger.example/tests"
+MANIFEST, ARCHITECTURE = b'{"manifest":1}', b'{"architecture":1}'
+SAMPLES = 100
+POLICY = Policy(
+    minimum_accuracy=Fraction(1, 2),
+    eta=Fraction(1, 50),
+    pool=1000,
+    submissions_per_identity=3,
+    openings=4,
+)
+
+
+def digest_of(text):
+    return blob_digest(text.encode())
+
+
+def signer(name):
+    return Signer(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(digest_of(name))))
+
+
+OPERATOR, EVALUATOR, ALICE, BOB = (signer(n) for n in ("operator", "evaluator", "alice", "bob"))
+
+GENESIS = entries.Genesis(allow_insecure_srs=False, task_owners=(OPERATOR.public,))
+DATA = entries.DataRegister(
+    root=digest_of("testset"), manifest=blob_digest(MANIFEST), samples=SAMPLES, openings=5
+)
+TASK = entries.TaskOpen(
+    title="digits",
+    backend="halo2",
+    circuit=digest_of("circuit"),
+    vk=digest_of("vk"),
+    srs=digest_of("srs"),
+    architecture=blob_digest(ARCHITECTURE),
+    testset=DATA.root,
+    prover="evaluator",
+    rounds=2,
+    policy=POLICY,
+)
+
+
+def verify(bundle, pins):
+    try:
+        statement = Statement.decode(bundle)
+    except ZkpotError as error:
+        return Verdict(None, (), ProofRejected("bundle", error.message))
+    ok = statement.context == pins.context.digest
+    error = None if ok else ProofRejected("context", "another context")
+    return Verdict(statement, (Check("context", ok),), error)
+
+
+def statement(task, who, model, correct, round_=0, **changes):
+    found = Statement(
+        backend=TASK.backend,
+        circuit=TASK.circuit,
+        model=digest_of(model),
+        testset=DATA.root,
+        samples=SAMPLES,
+        correct=correct,
+        shard_correct=(correct,),
+        context=Context(who.public, task, round_, ORIGIN).digest,
+    )
+    return replace(found, **changes)
+
+
+def submission(task, said, round_=0):
+    return entries.ProofSubmit(task, round_, blob_digest(said.encode()), said, srs_insecure=False)
+
+
+def commitment(task, who, model, round_=0):
+    context = Context(who.public, task, round_, ORIGIN).digest
+    return entries.ModelCommit(task, round_, digest_of(model), context)
+
+
+class World:
+    """The pure state machine with a hand on its lever."""
+
+    def __init__(self, genesis=GENESIS):
+        self.state = State()
+        self.log = []
+        self.do(OPERATOR, genesis)
+
+    def sign(self, who, body):
+        nonce = self.state.nonces.get(who.public, 0)
+        return SignedEntry.sign(body, origin=ORIGIN, nonce=nonce, signer=who)
+
+    def push(self, entry, accepted=None):
+        self.state = apply(self.state, entry, accepted)
+        self.log.append(entry)
+
+    def do(self, who, body):
+        """Append, with an accepting verifier, and with the credit that follows."""
+        entry = self.sign(who, body)
+        proof = isinstance(body, entries.ProofSubmit)
+        self.push(entry, Accepted.claimed_by(body) if proof else None)
+        if self.state.due is not None:
+            self.push(SignedEntry.by_rule(self.state.due, ORIGIN))
+        return entry
+
+    def introduce(self):
+        for who, name in ((EVALUATOR, "evaluator"), (ALICE, "alice"), (BOB, "bob")):
+            self.do(who, entries.IdentityRegister(name))
+        self.do(EVALUATOR, DATA)
+
+    def open(self, **changes):
+        return self.do(OPERATOR, replace(TASK, **changes)).digest
+
+
+def opened(**changes):
+    """Return a world with everyone registered, and an open task."""
+    world = World()
+    world.introduce()
+    return world, world.open(**changes)
+
+
+def ready(models=(("alice", "m"),), **changes):
+    """Return a world in which the models are committed and round 0 is released."""
+    world, task = opened(**changes)
+    for who, model in models:
+        world.do(signer(who), commitment(task, signer(who), model))
+    world.do(EVALUATOR, entries.TestsetRelease(task, 0))
+    return world, task
+
+
+def filled(ledger):
+    """Do on a real ledger what `ready` does in the pure one; returns the task."""
+    for who, name in ((EVALUATOR, "evaluator"), (ALICE, "alice"), (BOB, "bob")):
+        ledger.append(ledger.sign(entries.IdentityRegister(name), who))
+    ledger.append(ledger.sign(DATA, EVALUATOR), [MANIFEST])
+    opening = ledger.sign(TASK, OPERATOR)
+    ledger.append(opening, [ARCHITECTURE])
+    task = opening.digest
+    for who, model in ((ALICE, "m"), (ALICE, "m2"), (BOB, "n")):
+        ledger.append(ledger.sign(commitment(task, who, model), who))
+    ledger.append(ledger.sign(entries.TestsetRelease(task, 0), EVALUATOR))
+    return task
+
+
+def submit(ledger, task, who, model, correct, check=verify, **changes):
+    said = statement(task, who, model, correct, **changes)
+    return ledger.submit(said.encode(), ledger.sign(submission(task, said), who), check)
