@@ -132,7 +132,7 @@ def _replay(
             entry = SignedEntry.decode(data)
             progress.state = apply(progress.state, entry, _accept(store, verify, entry, progress))
             for blob in entry.body.blobs:
-                store.blob(blob)
+                store.blobs.get(blob)
         except ZkpotError as error:
             raise LedgerCorrupt(f"entry {position}: {error.message}") from error
         if index == 0:
@@ -163,7 +163,7 @@ def _accept(
     if verify is None:
         return Accepted.claimed_by(body)
     pins = progress.state.pins(body.task, body.round, entry.signer)
-    accepted = Accepted.from_verdict(verify(store.blob(body.bundle), pins))
+    accepted = Accepted.from_verdict(verify(store.blobs.get(body.bundle), pins))
     progress.proofs += 1
     return accepted
 

@@ -4,50 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from circuits.errors import LedgerError, ProofRejected, SrsInsecure, ZkpotError
+from circuits.errors import LedgerError, ProofRejected, SrsInsecure
 from circuits.merkle import Frontier, inclusion_proof, leaf_hash
 from ledger.audit import AuditReport, Verify, audit
-from ledger.entries import Credit, Entry, Genesis, ProofSubmit, blob_digest
+from ledger.entries import Entry, Genesis, ProofSubmit, blob_digest
 from ledger.envelope import SignedEntry
 from ledger.errors import (
     BadKey,
     EntryRefused,
-    LedgerCorrupt,
     LedgerReadOnly,
     MalformedEntry,
 )
 from ledger.keys import Signer
 from ledger.note import Checkpoint, VerifierKey
 from ledger.receipt import Receipt
+from ledger.replica import Replica
 from ledger.rules import apply
 from ledger.state import Accepted, State, Task
 from ledger.store import Batch, Conflict, Refusal, Store
 
 _MESSAGE_LIMIT = 1000
-
-
-@dataclass
-class _Replayed:
-    """The log as far as it has been read."""
-
-    state: State = field(default_factory=State)
-    frontier: Frontier = field(default_factory=Frontier)
-    leaves: list[bytes] = field(default_factory=list)
-    places: dict[bytes, int] = field(default_factory=dict)
-    credits: dict[int, Credit] = field(default_factory=dict)
-
-    def add(self, entry: SignedEntry, leaf: bytes, state: State) -> None:
-        if isinstance(entry.body, Credit):
-            self.credits[entry.body.proof] = entry.body
-        self.places[leaf] = len(self.leaves)
-        self.leaves.append(leaf)
-        self.frontier = self.frontier.append(leaf)
-        self.state = state
 
 
 class Ledger:
@@ -61,8 +41,7 @@ class Ledger:
     def __init__(self, store: Store, signer: Signer | None) -> None:
         self._store = store
         self._signer = signer
-        self._log = _Replayed()
-        self._seen = 0
+        self._replica = Replica(store)
 
     @classmethod
     def init(
@@ -94,7 +73,6 @@ class Ledger:
         LedgerExists
             If there is one at `path`.
         """
-        VerifierKey(origin, signer.public)
         genesis = Genesis(allow_insecure_srs, tuple(task_owners) or (signer.public,))
         entry = SignedEntry.sign(genesis, origin=origin, nonce=0, signer=signer)
         apply(State(), entry)
@@ -135,8 +113,8 @@ class Ledger:
     @property
     def state(self) -> State:
         """What all entries amount to, those of other writers included."""
-        self._refresh()
-        return self._log.state
+        self._replica.refresh()
+        return self._replica.state
 
     @property
     def key(self) -> VerifierKey:
@@ -166,27 +144,26 @@ class Ledger:
 
     def blob(self, digest: str) -> bytes:
         """Return a blob that an entry names, having checked its digest."""
-        return self._store.blob(digest)
+        return self._store.blobs.get(digest)
 
     def checkpoint(self) -> str:
         """Return the newest signed checkpoint."""
-        self._refresh()
-        return self._store.checkpoint_of(self._log.state.size - 1)[1]
+        self._replica.refresh()
+        return self._store.checkpoint_of(self._replica.state.size - 1)[1]
 
     def receipt(self, index: int) -> Receipt:
         """Return the receipt of an entry; the same one, byte for byte, whenever it is asked."""
-        self._refresh()
-        if not 0 <= index < len(self._log.leaves):
+        self._replica.refresh()
+        if not 0 <= index < self._replica.state.size:
             raise LedgerError(f"the ledger has no entry {index}")
         size, checkpoint = self._store.checkpoint_of(index)
-        proof = inclusion_proof(self._log.leaves, index, size)
+        proof = inclusion_proof(self._replica.leaves, index, size)
         return Receipt(index, self._store.entries(index, 1)[0][1], tuple(proof), checkpoint)
 
     def credited(self, receipt: Receipt) -> int:
         """Return what the proof of a receipt earned; its credit entry is the next one."""
-        self._refresh()
-        credit = self._log.credits.get(receipt.index)
-        return credit.amount if credit else 0
+        self._replica.refresh()
+        return self._replica.credits.get(receipt.index, 0)
 
     def audit(self, verify: Verify | None = None, log: VerifierKey | None = None) -> AuditReport:
         """Check everything from the first entry on; see `ledger.audit.audit`."""
@@ -220,15 +197,15 @@ class Ledger:
         self._require_signer()
         with self._recorded(entry):
             given = {blob_digest(blob): blob for blob in blobs}
-            self._refresh()
+            self._replica.refresh()
             if self._place(entry) is None:
                 # Before anything is written: whom the rules refuse cannot fill the disk either.
-                apply(self._log.state, entry)
+                apply(self._replica.state, entry)
                 for name in entry.body.blobs:
                     if name in given:
-                        self._store.put_blob(given[name])
+                        self._store.blobs.put(given[name])
                     else:
-                        self._store.blob(name)
+                        self._store.blobs.get(name)
             return self._append(entry, None)
 
     def submit(self, bundle: bytes, entry: SignedEntry, verify: Verify) -> Receipt:
@@ -261,7 +238,7 @@ class Ledger:
             raise MalformedEntry(f"a {body.type} entry is no submission")
         self._require_signer()
         with self._recorded(entry):
-            self._refresh()
+            self._replica.refresh()
             place = self._place(entry)
             if place is not None:
                 return self.receipt(place)
@@ -269,29 +246,29 @@ class Ledger:
                 raise ProofRejected(
                     "bundle", f"digest is {blob_digest(bundle)}, the entry names {body.bundle}"
                 )
-            state = self._log.state
+            state = self._replica.state
             apply(state, entry, Accepted.claimed_by(body))
             verdict = verify(bundle, state.pins(body.task, body.round, entry.signer))
             accepted = Accepted.from_verdict(verdict)
             if accepted != Accepted.claimed_by(body):
                 raise ProofRejected("statement", "the entry claims another than was verified")
-            self._store.put_blob(bundle)
+            self._store.blobs.put(bundle)
             return self._append(entry, accepted)
 
     def _append(self, entry: SignedEntry, accepted: Accepted | None) -> Receipt:
         signer = self._require_signer()
         while True:
-            self._refresh()
+            self._replica.refresh()
             place = self._place(entry)
             if place is not None:
                 return self.receipt(place)
-            before = self._log.state
+            before = self._replica.state
             new = [(entry, apply(before, entry, accepted))]
             if (due := new[0][1].due) is not None:
                 credit = SignedEntry.by_rule(due, before.origin)
                 new.append((credit, apply(new[0][1], credit)))
             encoded = [item.encode() for item, _ in new]
-            frontier, after = self._log.frontier, new[-1][1]
+            frontier, after = self._replica.frontier, new[-1][1]
             for data in encoded:
                 frontier = frontier.append(leaf_hash(data))
             # Signed before the commit, but shown to nobody unless it succeeds: whatever happens
@@ -307,44 +284,10 @@ class Ledger:
             with contextlib.suppress(Conflict):
                 self._store.commit(before.size, batch)
                 for data, (item, state) in zip(encoded, new, strict=True):
-                    self._log.add(item, leaf_hash(data), state)
-
-    def _refresh(self) -> None:
-        """Replay what was appended since the last look, and check it against its checkpoint."""
-        size = self._store.size
-        if size < self._seen:
-            raise LedgerCorrupt(f"the log shrank from {self._seen} entries to {size}")
-        self._seen = size
-        if size == self._log.state.size > 0:
-            return
-        try:
-            self._replay_news()
-        except ZkpotError:
-            # Nothing half-checked is kept: the next call finds the same fault again.
-            self._log = _Replayed()
-            raise
-
-    def _replay_news(self) -> None:
-        log = self._log
-        for index, data, _ in self._store.entries(log.state.size):
-            try:
-                entry = SignedEntry.decode(data)
-                body = entry.body
-                accepted = Accepted.claimed_by(body) if isinstance(body, ProofSubmit) else None
-                log.add(entry, leaf_hash(data), apply(log.state, entry, accepted))
-            except ZkpotError as error:
-                raise LedgerCorrupt(f"entry {index}: {error.message}", index=index) from error
-        size, note = self._store.checkpoint_of(log.state.size - 1)
-        try:
-            key = VerifierKey(log.state.origin, log.state.operator)
-            checkpoint = Checkpoint.open(note, key)
-        except LedgerError as error:
-            raise LedgerCorrupt(f"checkpoint {size}: {error.message}") from error
-        if checkpoint != Checkpoint(log.state.origin, log.frontier.size, log.frontier.root):
-            raise LedgerCorrupt(f"checkpoint {size} is not that of the entries")
+                    self._replica.add(item, data, state)
 
     def _place(self, entry: SignedEntry) -> int | None:
-        return self._log.places.get(leaf_hash(entry.encode()))
+        return self._replica.places.get(leaf_hash(entry.encode()))
 
     def _require_signer(self) -> Signer:
         if self._signer is None:
@@ -361,7 +304,7 @@ class Ledger:
         except (EntryRefused, ProofRejected, SrsInsecure) as error:
             # The refusal stands whether or not it can be written down.
             with contextlib.suppress(LedgerError):
-                if entry.signer in self._log.state.names:
+                if entry.signer in self._replica.state.names:
                     entry.require_signature()
                     message = error.message[:_MESSAGE_LIMIT]
                     self._store.record(

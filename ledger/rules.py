@@ -1,8 +1,17 @@
 """The ledger's rules as one pure function, the same for every engine that stores entries.
 
 `apply` takes a state and an entry to the next state, or raises. It does no I/O and keeps nothing,
-so the replay of a log can only come to the state that its writer came to. The numbers in the
-comments are those of the invariants in docs/ledger.md.
+so the replay of a log can only come to the state that its writer came to.
+
+The promises kept here, by the numbers that the comments use; the engine keeps the others:
+
+ 1. balances are what was minted, none is negative, and no task mints more than its pool;
+ 2. each credit follows from one accepted proof;
+ 3. a committed model is proven once in a round, whoever submits it;
+ 4. a proof is about the task, its test set and its submitter;
+10. every entry is signed by who may make it, in the signer's own unbroken sequence;
+11. a signature counts for one entry of one ledger only;
+13. commitments come before the release of the test set, and proofs after it.
 """
 
 from __future__ import annotations
@@ -38,6 +47,7 @@ from ledger.errors import (
     WrongPhase,
 )
 from ledger.keys import check_public_key
+from ledger.note import check_name
 from ledger.state import Accepted, State, Task, Testset, nullifier
 
 
@@ -110,6 +120,7 @@ def _authenticate(state: State, entry: SignedEntry) -> None:
 
 
 def _genesis(state: State, entry: SignedEntry, body: Genesis) -> State:
+    check_name(entry.origin)
     for owner in body.task_owners:
         check_public_key(owner)
     return replace(
@@ -204,6 +215,7 @@ def _proof_submit(
     if (body.round, entry.signer, statement.model) not in task.commits:
         raise NotCommitted(f"{entry.signer} did not commit to {statement.model} in this round")
 
+    # Once for ever (3).
     spent = nullifier(body.task, body.round, statement.model, statement.testset)
     if spent in state.nullifiers:
         raise NullifierSpent(f"this model was proven in entry {state.nullifiers[spent]}")

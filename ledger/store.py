@@ -1,4 +1,4 @@
-"""The embedded engine: one SQLite file for the log, one folder for the blobs.
+"""The embedded engine: one SQLite file for the log, beside the folder of its blobs.
 
 It keeps bytes and knows no rules. What it promises: a commit is there whole or not at all and,
 once acknowledged, survives a power cut; nothing written is changed; of two writers that extend
@@ -17,21 +17,18 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from circuits.encoding import is_hex, read_bytes, sync_folder, write_atomic
-from circuits.errors import CorruptedArtefact, MissingArtefact
+from circuits.encoding import sync_folder
 from circuits.merkle import leaf_hash
-from ledger.entries import blob_digest
+from ledger.blobs import Blobs
 from ledger.errors import (
     LedgerBusy,
     LedgerCorrupt,
     LedgerExists,
     LedgerMissing,
-    MissingBlob,
     StorageFailed,
 )
 
 _DATABASE = "ledger.sqlite"
-_BLOBS = "blobs"
 _APPLICATION_ID = 0x7A6B706F  # "zkpo"
 _SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
@@ -89,10 +86,16 @@ class Refusal:
 
 
 class Store:
-    """A log on disk. Not for use by several threads at once; several processes may."""
+    """A log on disk. Not for use by several threads at once; several processes may.
+
+    Attributes
+    ----------
+    blobs : Blobs
+        The bytes that its entries name by digest.
+    """
 
     def __init__(self, folder: Path, database: sqlite3.Connection) -> None:
-        self._folder = folder
+        self.blobs = Blobs(folder)
         self._db = database
 
     @classmethod
@@ -104,10 +107,10 @@ class Store:
         LedgerExists
             If there is one at that place.
         """
-        blobs = folder / _BLOBS
-        blobs.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{_DATABASE}.", dir=folder)
-        os.close(handle)
+        with _translated():
+            Blobs.create(folder)
+            handle, name = tempfile.mkstemp(prefix=f".{_DATABASE}.", dir=folder)
+            os.close(handle)
         temporary = Path(name)
         try:
             with _translated(), contextlib.closing(_connect(temporary)) as database:
@@ -116,17 +119,15 @@ class Store:
                 database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
                 cls(folder, database).commit(0, batch)
                 database.execute("PRAGMA journal_mode = WAL")
-            temporary.chmod(0o644)
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            # A link, unlike a rename, cannot replace a ledger that is there already.
-            (folder / _DATABASE).hardlink_to(temporary)
-        except FileExistsError:
-            raise LedgerExists(f"there is a ledger in {folder}", path=str(folder)) from None
+            with _translated():
+                temporary.chmod(0o644)
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                # A link, unlike a rename, cannot replace a ledger that is there already.
+                (folder / _DATABASE).hardlink_to(temporary)
         finally:
             temporary.unlink()
-        sync_folder(folder)
-        sync_folder(folder.parent)
+            sync_folder(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -260,35 +261,6 @@ class Store:
             found = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
         return None if found == "ok" else found
 
-    def put_blob(self, data: bytes) -> str:
-        """Keep `data` durably and return its digest; to be done before an entry names it."""
-        name = blob_digest(data)
-        try:
-            self.blob(name)
-        except (MissingBlob, LedgerCorrupt):
-            write_atomic(self._folder / _BLOBS / name, data)
-        return name
-
-    def blob(self, name: str) -> bytes:
-        """Return the blob of a digest, having checked it.
-
-        Raises
-        ------
-        MissingBlob
-            If it is not there.
-        LedgerCorrupt
-            If its bytes are others.
-        """
-        if not is_hex(name, 32):
-            raise MissingBlob(f"{name!r} is not a digest")
-        try:
-            data = read_bytes(self._folder / _BLOBS / name, "blob")
-        except (MissingArtefact, CorruptedArtefact) as error:
-            raise MissingBlob(error.message, digest=name) from None
-        if blob_digest(data) != name:
-            raise LedgerCorrupt(f"blob {name} has digest {blob_digest(data)}", digest=name)
-        return data
-
     @contextlib.contextmanager
     def _transaction(self, kind: str) -> Iterator[None]:
         self._db.execute(f"BEGIN {kind}")
@@ -322,9 +294,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """Give SQLite's errors the names users know."""
+    """Give the errors of the disk and of SQLite the names users know."""
     try:
         yield
+    except FileExistsError as error:
+        raise LedgerExists(f"there is a ledger already: {error}") from None
+    except OSError as error:
+        raise StorageFailed(f"the ledger cannot be written: {error}") from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

@@ -16,6 +16,7 @@ from prover.calibrate import machine_speed
 DEFAULT_MEMORY = 8 << 30
 """Bytes that proving may use unless the user says otherwise."""
 
+_CORES_PER_JOB = 4
 _PATIENCE = 20.0
 _LEAST_TIMEOUT = 300.0
 
@@ -63,7 +64,7 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
     memory : int
         Bytes all processes together may use.
     jobs : int, optional
-        Processes at a time; by default as many as cores and memory allow.
+        Processes at a time; by default one per four cores, if memory allows.
 
     Raises
     ------
@@ -78,7 +79,9 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
     room = min(memory, psutil.virtual_memory().total)
     cores = os.cpu_count() or 1
     if jobs is None:
-        jobs = max(1, min(shards, cores, room // one.peak_bytes))
+        # ezkl keeps a few cores busy by itself: on two cores, two processes of one thread each
+        # took as long as one of two threads, and twice the memory.
+        jobs = max(1, min(shards, cores // _CORES_PER_JOB, room // one.peak_bytes))
     if jobs < 1:
         raise InputError(f"there must be at least one job, not {jobs}")
     jobs = min(jobs, shards)
@@ -90,9 +93,9 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
             needed=jobs * one.peak_bytes,
             available=room,
         )
-    # Two processes on two cores each take about twice as long as one alone on both.
     waves = math.ceil(shards / jobs)
-    wall = one.setup_seconds + waves * one.prove_seconds * min(jobs, cores)
+    slowdown = max(1.0, jobs * _CORES_PER_JOB / max(cores, _CORES_PER_JOB))
+    wall = one.setup_seconds + waves * one.prove_seconds * slowdown
     return Plan(
         shards=shards,
         jobs=jobs,

@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
 
 
-def _silent(what: str, done: int, total: int) -> None:  # noqa: ARG001
+def _silent(what: str, done: int, total: int) -> None:
     """Report nothing."""
 
 

@@ -36,7 +36,7 @@ class Graph:
         self.nodes.append(helper.make_node(operator, names, [output], name=name, **attributes))
         return output
 
-    def model(self, classes: int, rank: int = 2) -> onnx.ModelProto:
+    def model(self, classes: int | None, rank: int = 2) -> onnx.ModelProto:
         batch = self.shape[0]
         graph = helper.make_graph(
             self.nodes,
@@ -52,7 +52,7 @@ class Graph:
             [numpy_helper.from_array(array, name) for name, array in self.weights.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
-        model.ir_version = 8
+        model.ir_version = 8 if self.opset < 21 else 10
         return model
 
     def save(self, path: Path, classes: int) -> Path:

@@ -267,6 +267,12 @@ def test_other_files_are_no_ledgers(tmp_path):
             Ledger.open(tmp_path / name)
 
 
+def test_an_unwritable_place_has_a_name(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(errors.StorageFailed):
+        Ledger.init(tmp_path / "file" / "log", ORIGIN, OPERATOR, allow_insecure_srs=False)
+
+
 def test_reading_needs_no_key_and_writing_does(ledger, tmp_path):
     filled(ledger)
     with Ledger.open(tmp_path / "log") as reader:
@@ -279,7 +285,7 @@ def test_reading_needs_no_key_and_writing_does(ledger, tmp_path):
 
 @pytest.mark.parametrize("origin", ["", "two words", "a+b", "line\nbreak"])
 def test_a_ledger_has_a_proper_name(tmp_path, origin):
-    with pytest.raises(errors.BadNote):
+    with pytest.raises((errors.BadNote, errors.MalformedEntry)):
         Ledger.init(tmp_path / "log", origin, OPERATOR, allow_insecure_srs=False)
     assert not (tmp_path / "log").exists()
 

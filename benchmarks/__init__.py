@@ -1,0 +1,1 @@
+"""Benchmark suites that users can run against other systems."""

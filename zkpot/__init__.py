@@ -1,0 +1,1 @@
+"""The public face: the Python API and the `zkpot` command."""
