@@ -22,6 +22,7 @@ from ledger.keys import Signer
 from ledger.ledger import Ledger
 from ledger.note import Checkpoint, VerifierKey
 from ledger.policy import Policy
+from ledger.proofs import bundle_verifier
 from ledger.receipt import Receipt
 from ledger.rules import apply
 from ledger.state import Accepted, State, Task, TaskPins, Testset
@@ -52,4 +53,5 @@ __all__ = [
     "Verify",
     "apply",
     "blob_digest",
+    "bundle_verifier",
 ]

@@ -1,1 +1,32 @@
-"""The public face: the Python API and the `zkpot` command."""
+"""The public face: the Python API and the ``zkpot`` command.
+
+>>> import zkpot
+>>> verdict = zkpot.verify(bundle, zkpot.Manifest.load(path), context)  # doctest: +SKIP
+>>> statement = verdict.require()  # doctest: +SKIP
+"""
+
+from circuits.bundle import Bundle
+from circuits.errors import ZkpotError
+from circuits.halo2.circuit import Circuit
+from circuits.statement import Context, Statement
+from circuits.testset import Manifest
+from verifier.verdict import Check, Verdict
+from verifier.verify import Options
+from zkpot.api import commit_data, commit_model, compile_model, prove, verify
+
+__all__ = [
+    "Bundle",
+    "Check",
+    "Circuit",
+    "Context",
+    "Manifest",
+    "Options",
+    "Statement",
+    "Verdict",
+    "ZkpotError",
+    "commit_data",
+    "commit_model",
+    "compile_model",
+    "prove",
+    "verify",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def compile_model(
     data: str | Path | Dataset | None = None,
     weight_bits: int = 8,
     model_budget: int = 256,
-    flip_limit: float = float(FLIP_LIMIT),
+    flip_limit: Fraction = FLIP_LIMIT,
     label: str | None = None,
 ) -> Compiled:
     """Compile an ONNX model into the circuit of a committed test set.
@@ -209,7 +210,7 @@ def compile_model(
         Width of the integer weights.
     model_budget : int
         Shard proofs that may be published with one commitment to the model.
-    flip_limit : float
+    flip_limit : Fraction
         Largest share of samples of `data` whose prediction may change.
     label : str, optional
         Label column of a CSV.

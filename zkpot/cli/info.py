@@ -1,0 +1,160 @@
+"""``zkpot estimate``, ``inspect`` and ``doctor``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from circuits.bundle import MAX_BYTES, Bundle
+from circuits.encoding import read_bytes
+from circuits.errors import CorruptedArtefact
+from circuits.halo2 import srs as srs_files
+from circuits.halo2.circuit import EZKL_VERSION, Circuit
+from circuits.halo2.keys import home
+from circuits.halo2.model import ModelCommitment
+from circuits.testset import Manifest
+from prover.calibrate import calibrate, machine_speed
+from prover.plan import DEFAULT_MEMORY, make_plan
+from zkpot.cli._output import FILE, Memory, Output, command_output, size_text, time_text
+from zkpot.cli.model import load_circuit
+
+
+@click.command()
+@click.option("--circuit", "circuit_file", type=FILE, required=True)
+@click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
+@click.option("--memory", type=Memory(), default=DEFAULT_MEMORY, show_default="8G")
+@click.option("--jobs", type=int)
+@command_output
+def estimate(circuit_file: Path, testset: Path, memory: int, jobs: int | None, out: Output) -> None:
+    """Say what proving will take, before it starts: time, memory, key and proof sizes."""
+    circuit, manifest = load_circuit(circuit_file), Manifest.load(testset)
+    plan = make_plan(circuit, len(manifest.shards), memory, jobs)
+    speed = machine_speed()
+    out.text(f"{plan.shards} shards of {circuit.shard_size} samples, {plan.jobs} at a time")
+    out.text(f"  time         {time_text(plan.seconds)}  (keys "
+             f"{time_text(plan.one.setup_seconds)}, a shard "
+             f"{time_text(plan.one.prove_seconds)})")  # fmt: skip
+    out.text(f"  memory       {size_text(plan.peak_bytes)}")
+    out.text(f"  proving key  {size_text(plan.one.key_bytes)}")
+    out.text(f"  proofs       {size_text(plan.shards * plan.one.proof_bytes)}")
+    out.text(f"  this machine counts as {speed:.2f} of the reference; `zkpot doctor --calibrate` "
+             "measures it")  # fmt: skip
+    out.result(
+        {
+            "shards": plan.shards,
+            "jobs": plan.jobs,
+            "milliseconds": round(plan.seconds * 1000),
+            "setup_milliseconds": round(plan.one.setup_seconds * 1000),
+            "prove_milliseconds": round(plan.one.prove_seconds * 1000),
+            "peak_bytes": plan.peak_bytes,
+            "key_bytes": plan.one.key_bytes,
+            "proof_bytes": plan.shards * plan.one.proof_bytes,
+        }
+    )
+
+
+def _bundle(data: bytes) -> dict[str, Any]:
+    bundle = Bundle.decode(data)
+    return {
+        "statement": bundle.statement.to_dict(),
+        "digest": bundle.digest,
+        "shards": len(bundle.proofs),
+        "proof_bytes": [len(proof) for proof in bundle.proofs],
+        "srs_insecure": bundle.srs_insecure,
+        "verified": False,
+    }
+
+
+def _testset(data: bytes) -> dict[str, Any]:
+    manifest = Manifest.from_bytes(data)
+    return {**manifest.header, "testset": manifest.testset_id, "shards": len(manifest.shards)}
+
+
+def _circuit(data: bytes) -> dict[str, Any]:
+    circuit = Circuit.decode(data)
+    return {**circuit.to_dict(), "digest": circuit.digest}
+
+
+def _model(path: Path) -> dict[str, Any]:
+    commitment = ModelCommitment.load(path)
+    return {**vars(commitment), "model": commitment.model_id}
+
+
+_READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
+    "zkpot-bundle": _bundle,
+    "zkpot-circuit": _circuit,
+    "zkpot": _testset,
+}
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@command_output
+def inspect(file: Path, out: Output) -> None:
+    """Show what a public artefact says; nothing is verified by it."""
+    data = read_bytes(file, "artefact", MAX_BYTES)
+    try:
+        value = json.loads(data)
+        magic = str(value.get("magic")) if isinstance(value, dict) else ""
+    except ValueError:
+        magic = ""
+    if magic == "zkpot-model":
+        found = _model(file)
+    elif magic in _READERS:
+        found = _READERS[magic](data)
+    else:
+        raise CorruptedArtefact(f"{file} is no public artefact of this tool")
+    out.text(json.dumps(found, indent=2))
+    out.result(found)
+
+
+@click.command()
+@click.option(
+    "--calibrate",
+    "measure",
+    is_flag=True,
+    help="Measure this machine (seconds) and remember it for estimates.",
+)
+@command_output
+def doctor(measure: bool, out: Output) -> None:
+    """Check this installation: versions, machine, SRS files, keys."""
+    speed = calibrate() if measure else machine_speed()
+    memory = psutil.virtual_memory()
+    ezkl_found = version("ezkl")
+    keys = home() / "keys"
+    circuits = [p for p in keys.iterdir() if not p.name.startswith(".")] if keys.exists() else []
+    used = sum(f.stat().st_size for p in circuits for f in p.iterdir())
+    usable = [i for i in srs_files.list_store() if isinstance(i, srs_files.SrsInfo)]
+    srs_names = [f"k={i.k} {i.origin}" for i in usable]
+    facts = {
+        "python": platform.python_version(),
+        "ezkl": ezkl_found,
+        "ezkl_expected": EZKL_VERSION,
+        "cores": os.cpu_count(),
+        "memory_bytes": memory.total,
+        "memory_available_bytes": memory.available,
+        "home": str(home()),
+        "key_folders": len(circuits),
+        "key_bytes": used,
+        "srs": srs_names,
+        "speed_percent": round(100 * speed),
+    }
+    out.text(f"python {facts['python']}, ezkl {ezkl_found}")
+    if ezkl_found != EZKL_VERSION:
+        out.warn(f"only ezkl {EZKL_VERSION} was examined; proofs of another are refused")
+    free = f"{size_text(memory.available)} of {size_text(memory.total)} memory free"
+    out.text(f"{facts['cores']} cores, {free}, {speed:.2f} of the reference speed")
+    out.text(f"home {home()}: keys of {len(circuits)} circuits, {size_text(used)} "
+             "(delete them at will, they are derived again)")  # fmt: skip
+    out.text("SRS files: " + (", ".join(srs_names) or "none"))
+    if not any(i.origin == "ceremony" for i in usable):
+        out.warn("no ceremony SRS: proofs made here convince nobody (`zkpot srs fetch 16`)")
+    out.result(facts)

@@ -1,0 +1,159 @@
+"""``zkpot compile`` and ``zkpot commit-model``: the contributor's first two steps."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from circuits.compare import FLIP_LIMIT
+from circuits.encoding import read_bytes, write_atomic
+from circuits.errors import ShapeMismatch
+from circuits.halo2.circuit import Circuit
+from circuits.halo2.model import load_weights, save_weights
+from circuits.network import macs
+from circuits.testset import Manifest
+from prover.plan import DEFAULT_MEMORY, make_plan
+from zkpot.api import commit_model as commit
+from zkpot.api import compile_model
+from zkpot.cli._output import (
+    FILE,
+    Memory,
+    Output,
+    Ratio,
+    command_output,
+    size_text,
+    srs_options,
+    time_text,
+)
+
+CIRCUIT_NAME = "circuit.json"
+WEIGHTS_NAME = "weights.secret"
+COMMITMENT_NAME = "model.json"
+SECRET_NAME = "model.secret"  # noqa: S105
+_CIRCUIT_LIMIT = 1 << 26
+
+
+def load_circuit(path: Path) -> Circuit:
+    """Read a circuit file, with the named errors of `Circuit.decode`."""
+    return Circuit.decode(read_bytes(path, "circuit file", _CIRCUIT_LIMIT))
+
+
+@click.command(name="compile")
+@click.argument("model", type=FILE)
+@click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
+@click.option("--out", "folder", type=FILE, required=True, help="Folder for the two files.")
+@click.option("--data", help="Samples of your own, as for commit-data, to compare accuracies on.")
+@click.option("--weight-bits", type=int, default=8, show_default=True)
+@click.option(
+    "--model-budget",
+    type=int,
+    default=256,
+    show_default=True,
+    help="Shard proofs that may be published with one commitment to the model.",
+)
+@click.option(
+    "--max-flips",
+    type=Ratio(),
+    default=FLIP_LIMIT,
+    show_default="0.5%",
+    help="Largest share of predictions that quantisation may change.",
+)
+@click.option("--label", help="Label column of a CSV.")
+@click.option(
+    "--memory",
+    type=Memory(),
+    default=DEFAULT_MEMORY,
+    show_default="8G",
+    help="Memory limit for the estimate.",
+)
+@command_output
+def compile_(
+    model: Path, testset: Path, folder: Path, data: str | None, weight_bits: int,
+    model_budget: int, max_flips: Fraction, label: str | None, memory: int, out: Output,
+) -> None:  # fmt: skip
+    """Compile an ONNX model into the circuit of a test set.
+
+    Writes the public circuit and the secret integer weights, says what quantisation costs in
+    accuracy, and what proving will cost.
+    """
+    manifest = Manifest.load(testset)
+    compiled = compile_model(
+        model,
+        manifest,
+        data=data,
+        weight_bits=weight_bits,
+        model_budget=model_budget,
+        flip_limit=max_flips,
+        label=label,
+    )
+    circuit, found = compiled.circuit, compiled.comparison
+    plan = make_plan(circuit, len(manifest.shards), memory)
+    save_weights(folder / WEIGHTS_NAME, circuit.architecture, compiled.weights)
+    write_atomic(folder / CIRCUIT_NAME, circuit.encode())
+    out.text(
+        f"compiled {len(circuit.architecture.layers)} layers, {macs(circuit.architecture):,} "
+        f"multiplications a sample; {compiled.sizing.rows:,} of {1 << circuit.k:,} rows, "
+        f"{circuit.columns} columns, {circuit.decomp_legs} digits"
+    )
+    if found is None:
+        out.warn("no --data: accuracy and flipped predictions were not measured")
+    else:
+        out.text(
+            f"  accuracy on {found.samples} samples: float {found.float_accuracy:.2%}, "
+            f"integer {found.integer_accuracy:.2%}, {found.flips} predictions flipped"
+        )
+    out.text(
+        f"  estimate: keys {time_text(plan.one.setup_seconds)}, {plan.shards} proofs of "
+        f"{time_text(plan.one.prove_seconds)}; {size_text(plan.peak_bytes)} memory, proving key "
+        f"{size_text(plan.one.key_bytes)}, proofs {size_text(plan.shards * plan.one.proof_bytes)}"
+    )
+    out.text(f"  circuit   {circuit.digest}")
+    out.text(f"  publish   {folder / CIRCUIT_NAME}")
+    out.text(f"  keep      {folder / WEIGHTS_NAME}  (secret)")
+    out.result(
+        {
+            "circuit": circuit.digest,
+            "circuit_file": str(folder / CIRCUIT_NAME),
+            "weights_file": str(folder / WEIGHTS_NAME),
+            "rows": compiled.sizing.rows,
+            "assignments": compiled.sizing.assignments,
+            "columns": circuit.columns,
+            "comparison": None if found is None else vars(found),
+        }
+    )
+
+
+@click.command(name="commit-model")
+@click.option("--circuit", "circuit_file", type=FILE, required=True)
+@click.option("--weights", type=FILE, required=True)
+@click.option("--out", "folder", type=FILE, required=True, help="Folder for the two files.")
+@srs_options
+@command_output
+def commit_model(
+    circuit_file: Path, weights: Path, folder: Path, srs: Path | None, allow_insecure: bool,
+    out: Output,
+) -> None:  # fmt: skip
+    """Commit to the compiled weights: a public commitment and a secret opening."""
+    circuit = load_circuit(circuit_file)
+    architecture, values = load_weights(weights)
+    if architecture != circuit.architecture:
+        raise ShapeMismatch("the weights were compiled for another circuit")
+    commitment, opening = commit(circuit, values, srs=srs, allow_insecure=allow_insecure)
+    opening.save(folder / SECRET_NAME)
+    commitment.save(folder / COMMITMENT_NAME)
+    out.text(f"committed to the model; {commitment.budget} shard proofs may be published with it")
+    out.text(f"  model     {commitment.model_id}")
+    out.text(f"  publish   {folder / COMMITMENT_NAME}")
+    out.text(f"  keep      {folder / SECRET_NAME}  (secret)")
+    if commitment.srs_insecure:
+        out.warn("made with a development SRS, and marked so")
+    out.result(
+        {
+            "model": commitment.model_id,
+            "commitment_file": str(folder / COMMITMENT_NAME),
+            "secret_file": str(folder / SECRET_NAME),
+            "srs_insecure": commitment.srs_insecure,
+        }
+    )

@@ -1,0 +1,158 @@
+"""``zkpot prove`` and ``zkpot verify``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from circuits.encoding import write_atomic
+from circuits.testset import Manifest
+from prover.plan import DEFAULT_MEMORY
+from verifier.verdict import Verdict
+from verifier.verify import Options
+from zkpot.api import prove as prove_bundle
+from zkpot.api import verify as verify_one
+from zkpot.cli._output import (
+    FILE,
+    Memory,
+    Output,
+    command_output,
+    context_options,
+    make_context,
+    size_text,
+    srs_options,
+    time_text,
+)
+from zkpot.cli.model import load_circuit
+
+
+@click.command()
+@click.option("--circuit", "circuit_file", type=FILE, required=True)
+@click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
+@click.option("--testset-secret", type=FILE, required=True, help="Its opening.")
+@click.option("--model-secret", type=FILE, required=True, help="Opening of the model.")
+@click.option("--out", "bundle_file", type=FILE, required=True, help="Proof bundle to write.")
+@click.option(
+    "--memory",
+    type=Memory(),
+    default=DEFAULT_MEMORY,
+    show_default="8G",
+    help="Memory that all processes together may take.",
+)
+@click.option("--jobs", type=int, help="Processes at a time; by default one per four cores.")
+@click.option(
+    "--run-folder", type=FILE, help="Where finished shards are kept; by default beside the bundle."
+)
+@context_options
+@srs_options
+@command_output
+def prove(
+    circuit_file: Path, testset: Path, testset_secret: Path, model_secret: Path,
+    bundle_file: Path, memory: int, jobs: int | None, run_folder: Path | None,
+    submitter: str, task: str | None, round_: int, origin: str,
+    srs: Path | None, allow_insecure: bool, out: Output,
+) -> None:  # fmt: skip
+    """Prove how many samples of a released test set the committed model gets right.
+
+    Interrupted, it keeps the finished shards; the same command continues.
+    """
+    manifest = Manifest.load(testset)
+    context = make_context(submitter, task, round_, origin, manifest.testset_id)
+    folder = run_folder or bundle_file.with_name(f".{bundle_file.name}.run")
+    begin = time.monotonic()
+    with out.progress() as progress:
+        bundle, report = prove_bundle(
+            load_circuit(circuit_file),
+            manifest,
+            testset_secret,
+            model_secret,
+            context,
+            folder,
+            memory=memory,
+            jobs=jobs,
+            srs=srs,
+            allow_insecure=allow_insecure,
+            progress=progress,
+        )
+    seconds = time.monotonic() - begin
+    data = bundle.encode()
+    write_atomic(bundle_file, data)
+    statement = bundle.statement
+    out.text(f"proved: {statement.correct} of {statement.samples} right "
+             f"({statement.correct / statement.samples:.2%})")  # fmt: skip
+    out.text(
+        f"  {time_text(seconds)} in all; {report.proven} shards proven, {report.resumed} resumed; "
+        f"peak {size_text(report.peak_rss)} a process; bundle {size_text(len(data))}"
+    )
+    out.text(f"  bundle    {bundle_file}")
+    if bundle.srs_insecure:
+        out.warn("made with a development SRS, and marked so")
+    out.result(
+        {
+            "bundle": str(bundle_file),
+            "digest": bundle.digest,
+            "statement": statement.to_dict(),
+            "milliseconds": round(seconds * 1000),
+            "peak_rss": report.peak_rss,
+            "bytes": len(data),
+            "proven": report.proven,
+            "resumed": report.resumed,
+            "srs_insecure": bundle.srs_insecure,
+        }
+    )
+
+
+@click.command()
+@click.argument("bundle", type=FILE)
+@click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
+@click.option("--circuit", "circuit", help="Circuit digest that was agreed on, or its file.")
+@click.option("--model", help="Model id that was registered.")
+@click.option("--no-second-opinion", is_flag=True, help="Skip the independent py_ecc verifier.")
+@click.option("--fresh-keys", is_flag=True, help="Derive the verifying key again.")
+@context_options
+@srs_options
+@command_output
+def verify(
+    bundle: Path, testset: Path, circuit: str | None, model: str | None,
+    no_second_opinion: bool, fresh_keys: bool, submitter: str, task: str | None, round_: int,
+    origin: str, srs: Path | None, allow_insecure: bool, out: Output,
+) -> None:  # fmt: skip
+    """Verify a proof bundle against a test set and a context; exit status 6 if it is rejected.
+
+    The verifying key is derived here, from the public circuit; nothing of the prover is trusted.
+    """
+    manifest = Manifest.load(testset)
+    context = make_context(submitter, task, round_, origin, manifest.testset_id)
+    if circuit is not None and Path(circuit).is_file():
+        circuit = load_circuit(Path(circuit)).digest
+    with out.progress() as progress:
+        options = Options(
+            allow_insecure_srs=allow_insecure,
+            second_opinion=not no_second_opinion,
+            srs=srs,
+            fresh_keys=fresh_keys,
+            progress=lambda name: progress(name, 0, 1),
+        )
+        verdict = verify_one(
+            bundle, manifest, context, circuit=circuit, model=model, options=options
+        )
+    show_verdict(verdict, out)
+    out.result(verdict.to_dict())
+    if circuit is None:
+        out.warn("no --circuit given: the architecture is the prover's choice")
+    verdict.require()
+
+
+def show_verdict(verdict: Verdict, out: Output) -> None:
+    """Write each check, then what was established."""
+    for check in verdict.checks:
+        mark = "ok  " if check.passed else "FAIL"
+        out.text(f"  {mark} {check.name:<11} {check.seconds:6.2f} s  {check.detail}")
+    if verdict.accepted and verdict.statement is not None:
+        statement = verdict.statement
+        out.text(f"accepted: {statement.correct} of {statement.samples} right "
+                 f"({statement.correct / statement.samples:.2%})")  # fmt: skip
+        if verdict.srs_insecure:
+            out.warn("the proof rests on a development SRS: its maker could have forged it")
