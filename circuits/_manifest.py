@@ -158,6 +158,9 @@ class Manifest:
             for name, value in (("features", shard.features), ("labels", shard.labels)):
                 if not is_hex(value, COMMITMENT_BYTES):
                     _bad(f"the commitment to the {name} of shard {index} is malformed")
+        # One shard under two numbers would count its samples twice.
+        if len({shard.features for shard in self.shards}) < expected:
+            _bad("two shards have the same commitment to their features")
 
     @property
     def feature_count(self) -> int:

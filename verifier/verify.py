@@ -19,6 +19,7 @@ from circuits.halo2 import keys as halo2_keys
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import BACKEND, Circuit
 from circuits.halo2.match import testset_differences
+from circuits.halo2.plan import require_memory
 from circuits.testset import Manifest
 from verifier import halo2
 from verifier.verdict import Check, Verdict
@@ -63,6 +64,8 @@ class Options:
         SRS file; by default the one of the local store.
     key_store : Path, optional
         Where derived keys are kept.
+    memory : int
+        Bytes that deriving keys may take; a circuit that needs more is not for this machine.
     fresh_keys : bool
         Derive the keys again even if the local store has them.
     progress : callable, optional
@@ -73,6 +76,7 @@ class Options:
     second_opinion: bool = True
     srs: Path | None = None
     key_store: Path | None = None
+    memory: int = 8 << 30
     fresh_keys: bool = False
     progress: Callable[[str], None] | None = None
 
@@ -103,6 +107,8 @@ def verify_bundle(
         If there is no such bundle file.
     SrsError
         If this verifier has no SRS to verify with, or only a development one.
+    OutOfMemory
+        If deriving the keys would take more than `Options.memory`.
     WorkerFailed
         If the backend crashed or ran out of time.
     """
@@ -169,6 +175,8 @@ class _Run:
         with self.check("srs", circuit.srs):
             srs = self._srs(bundle, circuit)
         with self.check("keys"):
+            # A bundle names its circuit, and a hostile one could name an enormous one.
+            require_memory(circuit, options.memory)
             keys = halo2_keys.derive(
                 circuit, srs, proving=False, store=options.key_store, fresh=options.fresh_keys
             )

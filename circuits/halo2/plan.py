@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from circuits.errors import WouldOverflow
+from circuits.errors import OutOfMemory, WouldOverflow
 from circuits.halo2.circuit import MAX_COLUMNS, Circuit, decomposition
 from circuits.halo2.keys import compile_settings
 from circuits.halo2.kzg import column_capacity
@@ -72,6 +72,18 @@ _MEMORY = (6000.0, 6000.0)
 _KEY = (2000.0, 2300.0)
 _PROOF = (1600, 1632)
 _BASE_MEMORY = 100 << 20
+
+
+def require_memory(circuit: Circuit, limit: int) -> None:
+    """Raise OutOfMemory if one process at work on a circuit would need more than `limit` bytes."""
+    needed = estimate(circuit.k, circuit.columns).peak_bytes
+    if needed > limit:
+        raise OutOfMemory(
+            f"a circuit of 2^{circuit.k} rows and {circuit.columns} columns takes "
+            f"{needed / 2**30:.1f} GB, and the limit is {limit / 2**30:.1f} GB",
+            needed=needed,
+            available=limit,
+        )
 
 
 @dataclass(frozen=True)
