@@ -27,6 +27,7 @@ from circuits.halo2.model import commit_model as commit_weights
 from circuits.halo2.plan import (
     DEFAULT_COLUMNS,
     DEFAULT_K,
+    DEFAULT_MODEL_BUDGET,
     Sizing,
     estimate,
     fit_columns,
@@ -167,6 +168,7 @@ def commit_data(
                 k=k,
                 columns=DEFAULT_COLUMNS,
                 testset_budget=budget,
+                model_budget=DEFAULT_MODEL_BUDGET,
                 srs=info.digest,
             )
     manifest, opening = commit_testset(
@@ -192,7 +194,7 @@ def compile_model(
     *,
     data: str | Path | Dataset | None = None,
     weight_bits: int = 8,
-    model_budget: int = 256,
+    model_budget: int = DEFAULT_MODEL_BUDGET,
     flip_limit: Fraction = FLIP_LIMIT,
     label: str | None = None,
 ) -> Compiled:

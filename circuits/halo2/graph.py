@@ -2,8 +2,8 @@
 
 Features, labels, weights and context are graph inputs, so every contributor has the same circuit
 and the same verifying key; the initialisers are structural constants. Only operators whose
-constraints were tried as an attacker are used (tests/attacks): Slice, Reshape, Transpose, Gather
-and Concat with constant indices (rewiring), Add, Sub, Mul, MatMul, ReduceSum, Relu, Sign, Equal
+constraints were tried as an attacker are used (tests/attacks): Reshape, Transpose, Gather and
+Concat with constant indices (rewiring), Add, Sub, Mul, MatMul, ReduceSum, Relu, Sign, Equal
 with Cast, and Pow with a constant exponent (a lookup table).
 
 Public outputs, in order: `correct`, `valid`, the two context elements, `in_range`.
@@ -297,8 +297,9 @@ class _Graph:
         return self.op("Reshape", tensor, self.constant(np.asarray(shape, np.int64)))
 
     def part(self, tensor: str, start: int, stop: int, shape: tuple[int, ...]) -> str:
-        bounds = (self.constant(np.asarray([at], np.int64)) for at in (start, stop, 0))
-        return self.reshape(self.op("Slice", tensor, *bounds), shape)
+        # Not Slice: ezkl's row count takes a Slice for a copy of the whole tensor it is cut from.
+        rows = self.constant(np.arange(start, stop, dtype=np.int64))
+        return self.reshape(self.op("Gather", tensor, rows, axis=0), shape)
 
     def sum(self, tensor: str, axes: tuple[int, ...], *, keep: bool = True) -> str:
         return self.op(

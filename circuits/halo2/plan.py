@@ -20,6 +20,8 @@ from circuits.network import Architecture
 
 DEFAULT_K = 16
 DEFAULT_COLUMNS = 2
+DEFAULT_MODEL_BUDGET = 256
+"""Shard proofs that one commitment to a model allows; its salts take rows."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def fit_shard_size(
     k: int,
     columns: int,
     testset_budget: int,
+    model_budget: int,
     srs: str,
 ) -> int:
     """Return the shard size for which one shard fills, but does not exceed, the circuit.
@@ -177,7 +180,9 @@ def fit_shard_size(
 
     def size(shard_size: int) -> Sizing:
         return _size(
-            Circuit(architecture, shard_size, k, columns, base, legs, testset_budget, 1, srs)
+            Circuit(
+                architecture, shard_size, k, columns, base, legs, testset_budget, model_budget, srs
+            )
         )
 
     room = column_capacity(k) * columns

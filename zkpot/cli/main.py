@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -59,6 +60,8 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _terminate)
+    # For data given as package.module:function; last, so that nothing installed is shadowed.
+    sys.path.append(str(Path.cwd()))
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:
