@@ -26,7 +26,7 @@ TIE_RULE: Final = "strict"
 MIN_K: Final = 10
 MAX_K: Final = 20
 MAX_LEGS: Final = 5
-MAX_COLUMNS: Final = 16
+MAX_COLUMNS: Final = 12
 MAX_BUDGET: Final = 4096
 
 

@@ -1,8 +1,8 @@
 """Sizes a circuit and says what it will cost, before anything is paid for.
 
-The model of the costs: proving and key generation are linear in 2^k times the number of column
-groups plus a constant, memory likewise. The constants were measured with ``zkpot bench --suite
-halo2`` on two cores; ``zkpot doctor`` measures how fast this machine is against them.
+Times and memory are linear in the rows, 2^k, and depend on the columns as measured on two cores
+(k = 14 to 17, the digits network). ``zkpot doctor --calibrate`` measures how fast this machine is
+against the one on which that was done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from circuits.halo2.settings import refuse_unsafe
 from circuits.network import Architecture
 
 DEFAULT_K = 16
-DEFAULT_COLUMNS = 2
+DEFAULT_COLUMNS = 3
+"""The least time a sample: fewer columns pay more for range checks, a fourth raises the degree."""
 DEFAULT_MODEL_BUDGET = 256
 """Shard proofs that one commitment to a model allows; its salts take rows."""
 
@@ -58,22 +59,30 @@ def estimate(k: int, columns: int, *, speed: float = 1.0) -> Estimate:
         How fast this machine is relative to the reference; 2.0 halves the times.
     """
     rows = 1 << k
+    # Between two measured widths the wider one's figures hold.
+    setup, prove, memory, key = _PER_ROW[min(c for c in _PER_ROW if c >= columns)]
     return Estimate(
-        setup_seconds=rows * (_SETUP[0] + _SETUP[1] * columns) / speed,
-        prove_seconds=rows * (_PROVE[0] + _PROVE[1] * columns) / speed,
-        peak_bytes=_BASE_MEMORY + int(rows * (_MEMORY[0] + _MEMORY[1] * columns)),
-        key_bytes=int(rows * (_KEY[0] + _KEY[1] * columns)),
+        setup_seconds=rows * setup * 1e-6 / speed,
+        prove_seconds=rows * prove * 1e-6 / speed,
+        peak_bytes=_BASE_MEMORY + rows * memory,
+        key_bytes=rows * key,
         proof_bytes=_PROOF[0] + _PROOF[1] * columns,
     )
 
 
-# Seconds, and bytes, per row: a constant part and a part per inner column.
-_SETUP = (1.0e-4, 6.0e-5)
-_PROVE = (0.7e-4, 6.0e-5)
-_MEMORY = (6000.0, 6000.0)
-_KEY = (2000.0, 2300.0)
+# By columns: microseconds of key generation and of proving, peak bytes, and bytes of the proving
+# key, all per row. Four columns raise the degree of the constraints, and with it everything.
+_PER_ROW = {
+    1: (107, 130, 9_900, 4_620),
+    2: (150, 195, 15_400, 6_350),
+    3: (183, 255, 20_600, 7_900),
+    4: (325, 460, 43_500, 15_500),
+    6: (500, 650, 47_800, 20_700),
+    8: (940, 1300, 105_000, 46_500),
+    12: (1500, 1680, 138_000, 65_000),
+}
 _PROOF = (1600, 1632)
-_BASE_MEMORY = 100 << 20
+_BASE_MEMORY = 64 << 20
 
 
 def require_memory(circuit: Circuit, limit: int) -> None:
@@ -116,7 +125,7 @@ def fit_columns(
 ) -> Sizing:
     """Return the circuit with the fewest columns whose rows fit 2^k.
 
-    Fewer columns are less memory and, down to two, less time for a given k.
+    Fewer columns take less time and memory for a given k.
 
     Raises
     ------
@@ -127,7 +136,7 @@ def fit_columns(
     """
     base, legs = decomposition(architecture, k)
     room = column_capacity(k)
-    columns = DEFAULT_COLUMNS
+    columns = 1
     while True:
         circuit = Circuit(
             architecture, shard_size, k, columns, base, legs, testset_budget, model_budget, srs

@@ -12,7 +12,6 @@ from circuits.encoding import read_bytes, write_atomic
 from circuits.errors import ShapeMismatch
 from circuits.halo2.circuit import Circuit
 from circuits.halo2.model import load_weights, save_weights
-from circuits.halo2.plan import DEFAULT_MODEL_BUDGET
 from circuits.network import macs
 from circuits.testset import Manifest
 from prover.plan import DEFAULT_MEMORY, make_plan

@@ -1,0 +1,163 @@
+"""A network small enough to be proven in half a second, and everything made from it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuits.bundle import Bundle
+from circuits.datasets import Dataset
+from circuits.halo2 import kzg
+from circuits.halo2.circuit import Circuit
+from circuits.halo2.model import ModelCommitment, ModelOpening, commit_model
+from circuits.halo2.plan import fit_columns
+from circuits.halo2.srs import SrsInfo
+from circuits.integer import count_correct, run
+from circuits.network import Architecture, Dense, NumberFormat, Relu, parameter_shapes
+from circuits.statement import Context
+from circuits.testset import Manifest, Opening, commit_testset
+from circuits.weights import Weights, parameter_limits
+from prover.session import Task
+
+K = 10
+SHARD_SIZE = 3
+SAMPLES = 8
+TESTSET_BUDGET = 2
+MODEL_BUDGET = 6
+MEMORY = 8 << 30
+NO_SRS = "ab" * 32
+"""The digest of an SRS nobody has, for circuits that are never proven."""
+
+
+def mlp(
+    *,
+    features: int = 4,
+    hidden: int = 5,
+    classes: int = 3,
+    input_format: NumberFormat = NumberFormat(4, False),  # noqa: B008 - frozen
+    weight_bits: int = 4,
+) -> Architecture:
+    layers = (
+        Dense("d1", ("input",), features, hidden, True),
+        Relu("r1", ("d1",), (hidden,)),
+        Dense("d2", ("r1",), hidden, classes, True),
+    )
+    return Architecture((features,), input_format, 0, weight_bits, classes, layers, "d2")
+
+
+def random_weights(architecture: Architecture, rng: np.random.Generator) -> Weights:
+    limits = parameter_limits(architecture)
+    return Weights(
+        architecture,
+        {
+            name: rng.integers(-limits[name], limits[name] + 1, shape)
+            for name, shape in parameter_shapes(architecture).items()
+        },
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """A committed test set and a committed model that were made for each other."""
+
+    srs: SrsInfo
+    circuit: Circuit
+    weights: Weights
+    manifest: Manifest
+    opening: Opening
+    commitment: ModelCommitment
+    model: ModelOpening
+    context: Context
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Right predictions of each shard, according to the integer network."""
+        return tuple(
+            count_correct(
+                run(self.circuit.architecture, self.weights, self.opening.x_int(shard.index)),
+                self.opening.y(shard.index),
+                "strict",
+            )
+            for shard in self.manifest.shards
+        )
+
+    def task(self, folder: Path) -> Task:
+        return Task(
+            circuit=self.circuit,
+            manifest=self.manifest,
+            opening=self.opening,
+            model=self.model,
+            context=self.context.digest,
+            srs=self.srs,
+            run_folder=folder / "run",
+            testset_openings=folder / "testset.openings",
+            model_openings=folder / "model.openings",
+        )
+
+
+def make_world(srs: SrsInfo, seed: int = 5) -> World:
+    """Make a world in which every shard has right and wrong predictions."""
+    architecture = mlp()
+    sizing = fit_columns(
+        architecture,
+        shard_size=SHARD_SIZE,
+        k=K,
+        testset_budget=TESTSET_BUDGET,
+        model_budget=MODEL_BUDGET,
+        srs=srs.digest,
+    )
+    rng = np.random.default_rng(seed)
+    weights = random_weights(architecture, rng)
+    x = rng.integers(0, 16, (SAMPLES, 4))
+    y = run(architecture, weights, x).argmax(axis=1)
+    y[::3] = (y[::3] + 1) % 3
+    manifest, opening = commit_testset(
+        Dataset.of(x.astype(float), y, None, classes=3),
+        committer=partial(kzg.commit, kzg.SrsFile.open(srs.path)),
+        srs=srs.digest,
+        k=K,
+        srs_insecure=True,
+        shard_size=SHARD_SIZE,
+        budget=TESTSET_BUDGET,
+        bits=4,
+        signed=False,
+        exponent=0,
+    )
+    commitment, model = commit_model(sizing.circuit, weights, srs.path, srs_insecure=True)
+    context = Context("11" * 32, "22" * 32, 0, "tests")
+    return World(srs, sizing.circuit, weights, manifest, opening, commitment, model, context)
+
+
+def copied_home(home: Path, target: Path) -> Path:
+    """Copy SRS files and keys, so that a test may damage them."""
+    shutil.copytree(home, target, dirs_exist_ok=True)
+    return target
+
+
+def changed(bundle: Bundle, **fields: object) -> bytes:
+    """Return a bundle whose statement says something else."""
+    return replace(bundle, statement=replace(bundle.statement, **fields)).encode()
+
+
+def files_under(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.rglob("*") if path.is_file())
+
+
+def field_texts(vector: list[int]) -> list[bytes]:
+    """Return every form in which a field element could end up in a file of ours or ezkl's."""
+    texts = []
+    for value in vector:
+        big, little = value.to_bytes(32, "big"), value.to_bytes(32, "little")
+        texts += [big, little, big.hex().encode(), little.hex().encode(), str(value).encode()]
+    return texts
+
+
+def features_of(task: Task, shard: int) -> NDArray[np.int64]:
+    return task.opening.x_int(shard)

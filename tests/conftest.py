@@ -1,0 +1,52 @@
+"""What several folders of tests share: a private home folder and one proven tiny test set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from circuits.bundle import Bundle
+from circuits.halo2 import srs as srs_files
+from circuits.halo2.keys import Keys, derive
+from circuits.halo2.srs import SrsInfo
+from prover.session import prove_testset
+from tests.circuits.halo2.halo2_world import MEMORY, K, World, make_world
+
+
+@pytest.fixture(scope="session", autouse=True)
+def zkpot_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep every test, and the processes it starts, away from the user's keys and SRS files."""
+    folder = tmp_path_factory.mktemp("zkpot-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZKPOT_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def development_srs(zkpot_home: Path) -> SrsInfo:
+    """A development SRS of 2^K rows in the tests' store."""
+    return srs_files.make_development(K)
+
+
+@pytest.fixture(scope="session")
+def tiny(development_srs: SrsInfo) -> World:
+    """A committed test set of three shards and a committed model; nothing is proven yet."""
+    return make_world(development_srs)
+
+
+@pytest.fixture(scope="session")
+def tiny_keys(tiny: World) -> Keys:
+    """The keys of the tiny circuit, with the proving key."""
+    return derive(tiny.circuit, tiny.srs.path, proving=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tiny: World, tiny_keys: Keys, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """The honest bundle of the tiny world."""
+    folder = tmp_path_factory.mktemp("tiny-bundle")
+    bundle, _ = prove_testset(tiny.task(folder), memory=MEMORY)
+    return bundle
