@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from circuits.bundle import Bundle
 from circuits.encoding import write_atomic
@@ -58,8 +59,8 @@ class Demo:
         self.began = time.monotonic()
         self.insecure: list[str] = []
 
-    def play(self) -> None:
-        """Tell the story; ZkpotError if any step does not go as it must."""
+    def play(self) -> dict[str, Any]:
+        """Tell the story and return its figures; ZkpotError if a step does not go as it must."""
         self._prepare()
         self._srs()
         self._commit()
@@ -67,7 +68,7 @@ class Demo:
         self._prove()
         self._credit()
         self._cheat()
-        self._summary()
+        return self._summary()
 
     def _path(self, *parts: str) -> str:
         return str(self.folder.joinpath(*parts))
@@ -229,9 +230,9 @@ class Demo:
         write_atomic(Path(forged), replace(honest, statement=stolen).encode())
         second = self._refused(*self._submit_words("cheat", forged))
         self._zkpot("ledger", "show", self._path("ledger"))
-        self.refusals = (first, second)
+        self.refusals = [first, second]
 
-    def _summary(self) -> None:
+    def _summary(self) -> dict[str, Any]:
         bundle = Bundle.load(Path(self._bundle))
         statement = bundle.statement
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -255,3 +256,14 @@ class Demo:
         if bundle.srs_insecure:
             self.say("  NOTE: development SRS. These proofs convince nobody but you; "
                      f"`zkpot srs fetch {DEFAULT_K}` gets the ceremony's.")  # fmt: skip
+        return {
+            "correct": statement.correct,
+            "samples": statement.samples,
+            "prove_milliseconds": round(1000 * self.prove_seconds),
+            "verify_milliseconds": round(1000 * self.verify_seconds),
+            "bundle_bytes": len(bundle.encode()),
+            "peak_bytes": peak_bytes,
+            "refusals": self.refusals,
+            "srs_insecure": bundle.srs_insecure,
+            "folder": str(self.folder),
+        }

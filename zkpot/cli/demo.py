@@ -7,7 +7,7 @@ from typing import get_args
 
 import click
 
-from zkpot.cli._output import FILE
+from zkpot.cli._output import FILE, Output, command_output
 from zkpot.demo import Demo
 from zkpot.training import DatasetName
 
@@ -17,11 +17,13 @@ from zkpot.training import DatasetName
 @click.option(
     "--dataset", type=click.Choice(get_args(DatasetName)), default="digits", show_default=True
 )
-def demo(folder: Path, dataset: DatasetName) -> None:
+@command_output
+def demo(folder: Path, dataset: DatasetName, out: Output) -> None:
     """Play the whole story on bundled real data, then say where to look."""
     root = click.get_current_context().find_root().command
 
     def run(words: list[str]) -> None:
-        root.main(words, standalone_mode=False)
+        quiet = ["--quiet"] if out.quiet or out.as_json else []
+        root.main([*words, *quiet], standalone_mode=False)
 
-    Demo(folder, dataset, run, click.echo).play()
+    out.result(Demo(folder, dataset, run, out.text).play())
