@@ -249,7 +249,7 @@ def fetch(k: int) -> SrsInfo:
 
 
 def make_development(k: int) -> SrsInfo:
-    """Make an insecure SRS of 2^k rows in the store, for experiments and tests.
+    """Make an insecure SRS of 2^k rows in the store, unless there is one, for experiments.
 
     Its secret passes through this machine's memory. It gets a name and a marker file that say so
     and is refused wherever `allow_insecure` is not given.
@@ -260,6 +260,9 @@ def make_development(k: int) -> SrsInfo:
         If the backend could not make it.
     """
     path = _development_path(k)
+    if path.exists():
+        # What was committed with it could not be proven or verified with another.
+        return require(path, k=k, allow_insecure=True)
     with _workplace() as folder:
         target = folder / "development.srs"
         call_ezkl("gen_srs", timeout=_DEVELOPMENT_TIMEOUT, srs_path=str(target), logrows=k)

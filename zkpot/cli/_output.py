@@ -176,6 +176,12 @@ class Ratio(click.ParamType[Fraction]):
             self.fail(f"{value!r} is not a ratio such as 4/5, 0.8 or 80%", param, ctx)
 
 
+def keep_existing(secret: Path) -> None:
+    """Refuse to replace a secret: what was published under it could never be opened again."""
+    if secret.exists():
+        raise InputError(f"{secret} exists and is not overwritten: name another --out")
+
+
 def passphrase() -> bytes | None:
     """Return the passphrase of key files, from ``ZKPOT_PASSPHRASE``; None if there is none."""
     value = os.environ.get("ZKPOT_PASSPHRASE")

@@ -9,7 +9,7 @@ import click
 
 from prover.plan import DEFAULT_MEMORY
 from zkpot.api import commit_data as commit
-from zkpot.cli._output import FILE, Memory, Output, command_output, srs_options
+from zkpot.cli._output import FILE, Memory, Output, command_output, keep_existing, srs_options
 
 MANIFEST_NAME = "testset.json"
 SECRET_NAME = "testset.secret"  # noqa: S105
@@ -71,6 +71,7 @@ def commit_data(
     DATA is an .npz (x, y), a CSV with a label column, an IDX (MNIST) folder, or package.module:
     function.
     """
+    keep_existing(folder / SECRET_NAME)
     with out.progress() as progress:
         committed = commit(
             data,

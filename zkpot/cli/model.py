@@ -23,6 +23,7 @@ from zkpot.cli._output import (
     Output,
     Ratio,
     command_output,
+    keep_existing,
     size_text,
     srs_options,
     time_text,
@@ -136,6 +137,7 @@ def commit_model(
     out: Output,
 ) -> None:  # fmt: skip
     """Commit to the compiled weights: a public commitment and a secret opening."""
+    keep_existing(folder / SECRET_NAME)
     circuit = load_circuit(circuit_file)
     architecture, values = load_weights(weights)
     if architecture != circuit.architecture:
