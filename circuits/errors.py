@@ -17,6 +17,7 @@ The tree (exit status in brackets)::
     ├── ResourceError [3]
     │   ├── OutOfMemory                predicted, before any work is done
     │   ├── OpeningBudgetSpent
+    │   ├── FolderInUse                another process is at work there
     │   └── WorkerFailed               a backend process crashed, panicked or timed out
     ├── ArtefactError [4]
     │   ├── MissingArtefact
@@ -165,6 +166,12 @@ class OpeningBudgetSpent(ResourceError):
     """No proof may be made any more without leaking a committed secret."""
 
     code = "OPENING_BUDGET_SPENT"
+
+
+class FolderInUse(ResourceError):
+    """Another process is at work in the same folder."""
+
+    code = "FOLDER_IN_USE"
 
 
 class WorkerFailed(ResourceError):

@@ -69,7 +69,7 @@ class Statement:
     model : str
         Hiding commitment to the quantised weights, as hex; the same in all shards.
     testset : str
-        Merkle root over the shard commitments, as hex.
+        Digest of the test set: its header and the Merkle root over its shards, as hex.
     samples : int
         N, the number of real samples.
     correct : int

@@ -129,7 +129,7 @@ class DataRegister(Entry):
     Attributes
     ----------
     root : str
-        Merkle root over the shard commitments: the statement's `testset`.
+        Id of the test set: the statement's `testset`.
     manifest : str
         Blob digest of the manifest.
     samples : int

@@ -175,6 +175,14 @@ class Ledger:
         nonce = state.nonces.get(signer.public, 0)
         return SignedEntry.sign(body, origin=state.origin, nonce=nonce, signer=signer)
 
+    def submission(self, body: ProofSubmit, signer: str) -> SignedEntry | None:
+        """Return the entry by which `signer` submitted exactly this proof, or None."""
+        for _, data, _ in self._store.entries():
+            entry = SignedEntry.decode(data)
+            if entry.signer == signer and entry.body == body:
+                return entry
+        return None
+
     def append(self, entry: SignedEntry, blobs: Iterable[bytes] = ()) -> Receipt:
         """Append an entry that needs no proof.
 

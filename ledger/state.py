@@ -26,7 +26,7 @@ class TaskPins:
     architecture, manifest : str
         Blob digests of the public architecture and of the test-set manifest, for `Ledger.blob`.
     testset : str
-        Merkle root of the test set.
+        Id of the test set.
     samples : int
         Its number of samples.
     task : str

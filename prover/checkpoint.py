@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from circuits import artefact
 from circuits.encoding import json_digest
-from circuits.errors import ArtefactError
+from circuits.errors import ArtefactError, FolderInUse
 from prover.halo2 import ShardProof
 
 VERSION: Final = 1
@@ -22,16 +25,37 @@ class Checkpoints:
     Parameters
     ----------
     folder : Path
-        Made if it does not exist, for its owner only; witness folders that a killed process
-        left in it, which are secret, are removed.
+        Made if it does not exist, for its owner only.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        for stale in folder.glob(".witness-*"):
-            shutil.rmtree(stale, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the folder to oneself, and clear what a killed process left in it.
+
+        Raises
+        ------
+        FolderInUse
+            If another process has it.
+        """
+        handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderInUse(
+                    f"another process is proving in {self.folder}: wait for it, or give another "
+                    "--run-folder"
+                ) from None
+            for stale in self.folder.glob(".witness-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            yield
+        finally:
+            os.close(handle)
 
     def save(self, key: Mapping[str, str], proof: ShardProof) -> None:
         """Keep a proof under what it proves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def prove_shard(
     timeout: float,
     threads: int | None = None,
     scratch: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> ShardProof:
     """Prove how many samples of one shard a network gets right.
 
@@ -69,6 +71,8 @@ def prove_shard(
         Threads of the process.
     scratch : Path, optional
         Folder for the witness, which is secret; it is removed in any case.
+    stop : threading.Event, optional
+        Once set, no further process is started.
 
     Raises
     ------
@@ -92,6 +96,8 @@ def prove_shard(
             vk_path=keys.path("verifying_key"),
             srs_path=srs,
         )
+        if stop is not None and stop.is_set():
+            raise WorkerFailed("proving was stopped")
         proving = call_ezkl(
             "prove",
             timeout=timeout,

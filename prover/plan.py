@@ -87,9 +87,9 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
     jobs = min(jobs, shards)
     if jobs * one.peak_bytes > room:
         raise OutOfMemory(
-            f"{jobs} process(es) of {one.peak_bytes / 2**30:.1f} GB exceed the limit of "
-            f"{room / 2**30:.1f} GB: raise --memory, use fewer --jobs, or commit the test set in "
-            "smaller shards (commit-data --memory)",
+            f"{jobs} process(es) of {one.peak_bytes >> 20} MB exceed the limit of {room >> 20} MB: "
+            "raise --memory, use fewer --jobs, or have the test set committed for less memory "
+            "(commit-data --memory)",
             needed=jobs * one.peak_bytes,
             available=room,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from prover.budget import OpeningCounter, Use
 from prover.checkpoint import Checkpoints
 from prover.halo2 import ShardProof, prove_shard
 from prover.plan import Plan, make_plan
+
+_KILL_INTERVAL = 0.05
+"""Seconds between two looks whether a stopped thread has started one more process."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
@@ -121,10 +125,18 @@ def prove_testset(
         If one shard would not fit `memory`.
     OpeningBudgetSpent
         If not all shards may be opened once more.
+    FolderInUse
+        If another process is proving in the same run folder.
     WorkerFailed
         If ezkl fails, or a proof it made does not verify.
     """
     session = _Session(task, make_plan(task.circuit, len(task.manifest.shards), memory, jobs))
+    with session.checkpoints.locked():
+        return _prove(session, progress)
+
+
+def _prove(session: _Session, progress: Progress) -> tuple[Bundle, Report]:
+    task = session.task
     session.check_secrets(progress)
     session.check_budgets()
     progress("keys", 0, 1)
@@ -166,6 +178,7 @@ class _Session:
         self.weights = task.model.vector()
         self.proven = 0
         self.lock = threading.Lock()
+        self.stop = threading.Event()
 
     def check_secrets(self, progress: Progress) -> None:
         """Find every mismatch before an opening, or an hour, is spent."""
@@ -204,8 +217,11 @@ class _Session:
                     progress("shards", len(found), len(shards))
             except BaseException:
                 # The first failure, or Ctrl-C, ends the others too; what is done is on disk.
+                self.stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                kill_all()
+                while not all(future.done() for future in pending):
+                    kill_all()
+                    time.sleep(_KILL_INTERVAL)
                 raise
         return [found[shard.index] for shard in shards]
 
@@ -232,6 +248,7 @@ class _Session:
             timeout=self.plan.timeout,
             threads=self.plan.threads,
             scratch=self.checkpoints.folder,
+            stop=self.stop,
         )
         if made.correct != expected:
             raise WorkerFailed(

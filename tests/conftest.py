@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from circuits.bundle import Bundle
 from circuits.halo2 import srs as srs_files
@@ -13,6 +14,10 @@ from circuits.halo2.keys import Keys, derive
 from circuits.halo2.srs import SrsInfo
 from prover.session import prove_testset
 from tests.circuits.halo2.halo2_world import MEMORY, K, World, make_world
+
+# The same examples on every machine and in every run, however slow it is.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,9 +48,7 @@ def tiny_keys(tiny: World) -> Keys:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(
-    tiny: World, tiny_keys: Keys, tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
+def tiny_bundle(tiny: World, tiny_keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The honest bundle of the tiny world."""
     folder = tmp_path_factory.mktemp("tiny-bundle")
     bundle, _ = prove_testset(tiny.task(folder), memory=MEMORY)

@@ -124,7 +124,7 @@ def generate_contract(keys: Keys, srs: Path) -> SolidityVerifier:
                 raise
         contract = SolidityVerifier(source.read_text())
     if not contract.matches_srs(SrsFile.open(srs)):
-        raise ProofRejected("py_ecc", "the generated verifier is not for this SRS")
+        raise ProofRejected("proof form", "the generated verifier is not for this SRS")
     return contract
 
 

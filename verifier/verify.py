@@ -23,6 +23,7 @@ from circuits.halo2.plan import require_memory
 from circuits.testset import Manifest
 from verifier import halo2
 from verifier.verdict import Check, Verdict
+from verifier.yul import UnsupportedVerifier
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,9 @@ class _Run:
             self.bundle = bundle
         statement = bundle.statement
         with self.check("circuit", circuit.digest):
-            _same("circuit", "circuit digest", circuit.digest, statement.circuit)
+            _same("circuit", "digest", circuit.digest, statement.circuit)
             if expected.circuit is not None:
-                _same("circuit", "circuit digest", expected.circuit, statement.circuit)
+                _same("circuit", "digest", expected.circuit, statement.circuit)
         with self.check("test set", manifest.testset_id):
             _check_testset(bundle, circuit, manifest)
         with self.check("context", expected.context):
@@ -170,11 +171,11 @@ class _Run:
             _same("shards", "number of counts", len(manifest.shards), len(statement.shard_correct))
         with self.check("model", statement.model):
             if expected.model is not None:
-                _same("model", "model", expected.model, statement.model)
+                _same("model", "id", expected.model, statement.model)
             halo2.check_model(bundle, circuit)
         with self.check("srs", circuit.srs):
             srs = self._srs(bundle, circuit)
-        with self.check("keys"):
+        with self.check("keys"), _examined("keys"):
             # A bundle names its circuit, and a hostile one could name an enormous one.
             require_memory(circuit, options.memory)
             keys = halo2_keys.derive(
@@ -184,7 +185,7 @@ class _Run:
                 _same("keys", "verifying key",
                       expected.verifying_key, keys.verifying_key_digest)  # fmt: skip
         public = halo2.expected_instances(bundle, circuit, manifest)
-        with self.check("proof form"):
+        with self.check("proof form"), _examined("proof form"):
             contract = halo2.generate_contract(keys, srs)
             halo2.check_lengths(bundle, contract, public)
         with self.check("ezkl", f"{len(bundle.proofs)} proofs"):
@@ -200,12 +201,21 @@ class _Run:
         else:
             info = srs_files.find(circuit.k, allow_insecure=allow)
         self.insecure = info.insecure
-        _same("srs", "SRS", info.digest, circuit.srs)
-        _same("srs", "SRS", info.digest, self.expected.manifest.srs)
+        _same("srs", "digest", info.digest, circuit.srs)
+        _same("srs", "digest in the manifest", info.digest, self.expected.manifest.srs)
         # The marks are for people who look at the files; they must not say otherwise.
         for marked in (bundle.srs_insecure, self.expected.manifest.srs_insecure):
             _same("srs", "development mark", info.insecure, marked)
         return info.path
+
+
+@contextmanager
+def _examined(check: str) -> Iterator[None]:
+    """Turn what is wrong with the bundle's own circuit into a rejection."""
+    try:
+        yield
+    except (InputError, UnsupportedVerifier) as error:
+        raise ProofRejected(check, error.message, reason=error.code) from None
 
 
 def _read(data: bytes) -> tuple[Bundle, Circuit]:
@@ -220,7 +230,7 @@ def _read(data: bytes) -> tuple[Bundle, Circuit]:
 
 def _check_testset(bundle: Bundle, circuit: Circuit, manifest: Manifest) -> None:
     statement = bundle.statement
-    _same("test set", "test set", manifest.testset_id, statement.testset)
+    _same("test set", "id", manifest.testset_id, statement.testset)
     _same("test set", "number of samples", manifest.samples, statement.samples)
     for name, committed, compiled in testset_differences(circuit, manifest):
         _same("test set", name, committed, compiled)

@@ -16,7 +16,7 @@ from pathlib import Path
 from circuits.bundle import Bundle
 from circuits.compare import FLIP_LIMIT, Comparison, compare
 from circuits.datasets import Dataset, load_dataset
-from circuits.errors import ShapeMismatch
+from circuits.errors import OutOfMemory, ShapeMismatch
 from circuits.float_network import FloatNetwork
 from circuits.halo2 import kzg
 from circuits.halo2 import srs as srs_files
@@ -86,11 +86,22 @@ def find_srs(k: int, *, path: Path | None = None, allow_insecure: bool = False) 
 
 
 def choose_k(memory: int) -> int:
-    """Return the size of circuit to commit for: the default, or less if memory is short."""
-    k = DEFAULT_K
-    while k > SMALLEST_K and estimate(k, DEFAULT_COLUMNS).peak_bytes > memory:
-        k -= 1
-    return k
+    """Return the size of circuit to commit for: the default, or less if memory is short.
+
+    Raises
+    ------
+    OutOfMemory
+        If even the smallest would not fit.
+    """
+    for k in range(DEFAULT_K, SMALLEST_K - 1, -1):
+        least = estimate(k, DEFAULT_COLUMNS).peak_bytes
+        if least <= memory:
+            return k
+    raise OutOfMemory(
+        f"the smallest circuit takes {least >> 20} MB to prove, and the limit is {memory >> 20} MB",
+        needed=least,
+        available=memory,
+    )
 
 
 def commit_data(
@@ -177,7 +188,7 @@ def commit_data(
         srs=info.digest,
         k=k,
         srs_insecure=info.insecure,
-        shard_size=shard_size or min(DEFAULT_SHARD, dataset.samples),
+        shard_size=min(DEFAULT_SHARD, dataset.samples) if shard_size is None else shard_size,
         budget=budget,
         bits=bits,
         signed=signed,

@@ -14,7 +14,7 @@ from typing import Any
 
 from circuits.bundle import Bundle
 from circuits.encoding import write_atomic
-from circuits.errors import InputError, SrsMissing, ZkpotError
+from circuits.errors import InputError, SrsError, SrsMissing, ZkpotError
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.plan import DEFAULT_K
 from circuits.statement import Context
@@ -102,7 +102,7 @@ class Demo:
     def _srs(self) -> None:
         try:
             srs_files.find(DEFAULT_K)
-        except SrsMissing:
+        except SrsError:
             self._step("No ceremony SRS is at hand, so a development one is used: whoever made it "
                        "can forge proofs. Every artefact below is marked with it.")  # fmt: skip
             self.insecure = ["--insecure-dev-srs"]

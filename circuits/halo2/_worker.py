@@ -49,6 +49,8 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(sys.argv[2]):
+        sys.exit("the parent was gone before its death could be noticed")
 
 
 def _call(function: str, kwargs: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ accepts a key or settings from somebody else. They are kept in a local store by 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +28,10 @@ from circuits.halo2.settings import canonical_settings, refuse_unsafe, run_args
 
 SETUP_TIMEOUT = 1800.0
 """Seconds; k = 18 takes about two minutes on two cores."""
+
+_COUNTING_THREADS = 1
+"""ezkl counts the rows of a circuit in parallel, and its threads race for shared constants: with
+two threads one count in sixty was two rows off, and the settings with it."""
 
 _FILES = {
     "graph": "graph.onnx",
@@ -71,12 +76,12 @@ def compile_settings(circuit: Circuit, folder: Path) -> dict[str, Any]:
     dict
         The canonical settings, not yet judged by `refuse_unsafe`.
     """
-    graph = build(circuit.architecture, circuit.shard_size, circuit.salts)
-    (folder / _FILES["graph"]).write_bytes(graph.SerializeToString(deterministic=True))
+    (folder / _FILES["graph"]).write_bytes(_graph_bytes(circuit))
     raw = folder / "settings.raw"
     call_ezkl(
         "gen_settings",
         timeout=SETUP_TIMEOUT,
+        threads=_COUNTING_THREADS,
         model=folder / _FILES["graph"],
         output=raw,
         py_run_args=run_args(circuit),
@@ -124,7 +129,8 @@ def derive(
             found=found,
         )
     folder = (store or home() / "keys") / circuit.digest
-    kept = _load(folder, proving=proving)
+    graph = hashlib.sha256(_graph_bytes(circuit)).hexdigest()
+    kept = _load(folder, graph, proving=proving)
     if kept is not None and not fresh:
         return kept
     with _staging(folder) as stage:
@@ -134,6 +140,7 @@ def derive(
         call_ezkl(
             "compile_circuit",
             timeout=SETUP_TIMEOUT,
+            threads=_COUNTING_THREADS,
             model=stage / _FILES["graph"],
             compiled_circuit=compiled,
             settings_path=stage / _FILES["settings"],
@@ -152,6 +159,9 @@ def derive(
             name: file_digest(stage / name) for name in _FILES.values() if (stage / name).exists()
         }
         previous = _digests(folder)
+        # Keys of a graph that another version of this tool made are replaced without a word.
+        if previous is not None and previous["graph.onnx"] != graph:
+            previous = None
         if previous is not None and previous["vk.key"] != digests["vk.key"]:
             raise CorruptedArtefact(
                 f"the verifying key in {folder} is not the one derived just now: "
@@ -159,7 +169,10 @@ def derive(
                 artefact="verifying key",
             )
         (stage / "digests.json").write_bytes(canonical_json(digests))
-    kept = _load(folder, proving=proving)
+        if previous is None or proving:
+            _replace(folder, stage)
+        # Else the old folder, found to be right, stays: its proving key may be in use.
+    kept = _load(folder, graph, proving=proving)
     if kept is None:
         raise CorruptedArtefact(f"the keys in {folder} were removed while in use", artefact="keys")
     return kept
@@ -174,9 +187,19 @@ def _digests(folder: Path) -> dict[str, str] | None:
     return {name: str(value) for name, value in found.items()}
 
 
-def _load(folder: Path, *, proving: bool) -> Keys | None:
+def _graph_bytes(circuit: Circuit) -> bytes:
+    graph = build(circuit.architecture, circuit.shard_size, circuit.salts)
+    data: bytes = graph.SerializeToString(deterministic=True)
+    return data
+
+
+def _load(folder: Path, graph: str, *, proving: bool) -> Keys | None:
     digests = _digests(folder)
-    if digests is None or (proving and _FILES["proving_key"] not in digests):
+    if (
+        digests is None
+        or digests["graph.onnx"] != graph
+        or (proving and _FILES["proving_key"] not in digests)
+    ):
         return None
     for name, expected in digests.items():
         if name == _FILES["proving_key"] and not proving:
@@ -195,18 +218,21 @@ def _load(folder: Path, *, proving: bool) -> Keys | None:
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `folder` if all goes well, and else vanishes."""
+    """Give an empty folder beside `folder`; whatever is still there at the end vanishes."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=".deriving-", dir=folder.parent))
     try:
         yield stage
-        if folder.exists():
-            retired = Path(tempfile.mkdtemp(prefix=".retired-", dir=folder.parent))
-            folder.rename(retired / "keys")
-            stage.rename(folder)
-            shutil.rmtree(retired)
-        else:
-            stage.rename(folder)
-        sync_folder(folder.parent)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _replace(folder: Path, stage: Path) -> None:
+    if folder.exists():
+        retired = Path(tempfile.mkdtemp(prefix=".retired-", dir=folder.parent))
+        folder.rename(retired / "keys")
+        stage.rename(folder)
+        shutil.rmtree(retired)
+    else:
+        stage.rename(folder)
+    sync_folder(folder.parent)

@@ -175,6 +175,14 @@ class SrsFile:
         return [word * _FROM_MONTGOMERY % _MODULUS for word in raw]
 
 
+def is_commitment(data: bytes) -> bool:
+    """Tell whether 64 bytes are a point of the curve, other than infinity, in canonical form."""
+    if len(data) != COMMITMENT_BYTES:
+        return False
+    x, y = (int.from_bytes(part, "big") for part in (data[:32], data[32:]))
+    return x < _MODULUS and y < _MODULUS and (y * y - x * x * x - 3) % _MODULUS == 0
+
+
 def file_size(k: int) -> int:
     """Return the exact size in bytes of a parameters file of 2^k rows."""
     return 4 + 2 * 64 * (1 << k) + 2 * 128

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from circuits.errors import ShapeMismatch
+from circuits.errors import CorruptedArtefact, ShapeMismatch
+from circuits.halo2 import kzg
 from circuits.halo2.circuit import Circuit
 from circuits.halo2.model import ModelCommitment, ModelOpening
 from circuits.testset import Manifest
@@ -37,6 +38,25 @@ def require_testset(circuit: Circuit, manifest: Manifest) -> None:
             f"the circuit was not compiled for this test set: {name} is {compiled} in the circuit "
             f"and {committed} in the test set"
         )
+
+
+def require_points(named: Mapping[str, str]) -> None:
+    """Raise CorruptedArtefact where a commitment, as hex by name, is no point of the curve."""
+    for name, commitment in named.items():
+        if not kzg.is_commitment(bytes.fromhex(commitment)):
+            raise CorruptedArtefact(
+                f"the commitment to {name} is no point of the curve: the file is damaged",
+                artefact=name,
+            )
+
+
+def testset_commitments(manifest: Manifest) -> dict[str, str]:
+    """Return every commitment of a manifest by name, as hex."""
+    return {
+        f"the {name} of shard {shard.index}": value
+        for shard in manifest.shards
+        for name, value in (("features", shard.features), ("labels", shard.labels))
+    }
 
 
 def require_model(circuit: Circuit, model: ModelCommitment | ModelOpening) -> None:

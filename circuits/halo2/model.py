@@ -28,7 +28,7 @@ from circuits.network import Architecture
 from circuits.weights import Weights
 
 VERSION: Final = 1
-_WEIGHTS = {"architecture": dict, "values": str}
+_WEIGHTS = {"architecture": dict, "values": str, "digest": str}
 _PUBLIC = {
     "backend": str,
     "architecture": str,
@@ -203,12 +203,21 @@ def commit_model(
 def save_weights(path: Path, architecture: Architecture, weights: Weights) -> None:
     """Write quantised weights, which are secret, before they are committed."""
     fields = {"architecture": architecture.to_dict(), "values": _pack(weights)}
-    artefact.save(path, "weights", VERSION, fields, secret=True)
+    found = json_digest("weights", fields)
+    artefact.save(path, "weights", VERSION, {**fields, "digest": found}, secret=True)
 
 
 def load_weights(path: Path) -> tuple[Architecture, Weights]:
     """Read quantised weights; CorruptedArtefact, WrongVersion or MissingArtefact."""
     fields = artefact.load(path, "weights", VERSION, _WEIGHTS)
+    expected, found = fields.pop("digest"), json_digest("weights", fields)
+    if expected != found:
+        raise CorruptedArtefact(
+            f"weights {path} are damaged: expected digest {expected}, found {found}",
+            artefact="weights",
+            expected=expected,
+            found=found,
+        )
     architecture = Architecture.from_dict(fields["architecture"])
     return architecture, _unpack(architecture, fields["values"])
 

@@ -82,7 +82,7 @@ def call_ezkl(
         reply = Path(scratch) / "reply.json"
         with (Path(scratch) / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "circuits.halo2._worker", str(reply)],
+                [sys.executable, "-m", "circuits.halo2._worker", str(reply), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -178,17 +178,27 @@ def find(k: int, *, allow_insecure: bool = False) -> SrsInfo:
     ------
     SrsMissing
         If the store has none; the message says how to get one.
+    SrsInsecure
+        If it has only a development one, and `allow_insecure` was not given.
     SrsInvalid
         If the file in the store is damaged.
     """
     if _ceremony_path(k).exists():
         return require(_ceremony_path(k), k=k)
-    if allow_insecure and _development_path(k).exists():
-        return require(_development_path(k), k=k, allow_insecure=True)
+    if _development_path(k).exists():
+        if allow_insecure:
+            return require(_development_path(k), k=k, allow_insecure=True)
+        raise SrsInsecure(
+            f"the only SRS for k = {k} in {store_folder()} is a development one, whose maker can "
+            f"forge proofs: `zkpot srs fetch {k}` downloads the ceremony's, and "
+            "--insecure-dev-srs accepts this one, which is recorded",
+            k=k,
+            store=str(store_folder()),
+        )
     raise SrsMissing(
         f"no SRS for k = {k} in {store_folder()}: `zkpot srs fetch {k}` downloads the ceremony's, "
         "`zkpot srs import FILE` takes a copy you have, and `zkpot srs develop "
-        f"{k}` makes an insecure one for experiments",
+        f"{k}` makes an insecure one for experiments, to be used with --insecure-dev-srs",
         k=k,
         store=str(store_folder()),
     )

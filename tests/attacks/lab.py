@@ -8,18 +8,17 @@ the honest proving key makes a proof in which only the copy constraint at that e
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from attacks.ezkl_worker import Ezkl, Refused
 from circuits.halo2.circuit import Circuit, decomposition
 from circuits.halo2.graph import INPUTS
 from circuits.halo2.keys import Keys, derive
@@ -34,23 +33,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-CONTEXT = "1f" * 16 + "2e" * 16
+CONTEXT = f"{0x1234:032x}{0x5678:032x}"
+"""Small halves, so that the floats of a forged graph hold them exactly."""
 
 
-class Refused(Exception):
-    """ezkl raised or panicked before there was a proof: the forgery failed at once."""
 
-
-@contextlib.contextmanager
-def refusals(step: str) -> Iterator[None]:
-    """Turn ezkl's errors and panics, which are BaseExceptions, into `Refused`."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        text = (str(error).strip().splitlines() or [""])[0]
-        raise Refused(f"{step}: {type(error).__name__}: {text[:200]}") from None
+EZKL = Ezkl()
 
 
 @dataclass(frozen=True)
@@ -105,47 +93,36 @@ class Bench:
         )
 
     def prove(self, secrets: Secrets | None = None, graph: onnx.ModelProto | None = None) -> Made:
-        """Prove with the honest proving key; the graph may be another one."""
-        import ezkl
+        """Prove with the honest proving key; the graph may be another one.
 
+        Raises
+        ------
+        Refused
+            If ezkl makes no proof.
+        """
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             at = Path(scratch)
             compiled = self.keys.path("compiled")
             if graph is not None:
                 compiled = at / "circuit.ezkl"
                 onnx.save(graph, at / "graph.onnx")
-                with refusals("compile"):
-                    ezkl.compile_circuit(
-                        str(at / "graph.onnx"), str(compiled), str(self.keys.path("settings"))
-                    )
+                EZKL("compile_circuit", at / "graph.onnx", compiled, self.keys.path("settings"))
             data = [[felt(v) for v in vector] for vector in (secrets or self.secrets).vectors()]
             (at / "input.json").write_text(json.dumps({"input_data": data}))
-            vk, pk = (str(self.keys.path(f"{kind}_key")) for kind in ("verifying", "proving"))
-            with refusals("witness"):
-                ezkl.gen_witness(
-                    str(at / "input.json"), str(compiled), str(at / "witness.json"),
-                    vk, str(self.srs),
-                )  # fmt: skip
-            with refusals("prove"):
-                ezkl.prove(
-                    str(at / "witness.json"), str(compiled), pk, str(at / "proof.json"),
-                    str(self.srs),
-                )  # fmt: skip
-            return read_proof(at / "proof.json")
+            vk, pk = self.keys.path("verifying_key"), self.keys.path("proving_key")
+            witness, proof = at / "witness.json", at / "proof.json"
+            EZKL("gen_witness", at / "input.json", compiled, witness, vk, self.srs)
+            EZKL("prove", witness, compiled, pk, proof, self.srs)
+            return read_proof(proof)
 
     def accepts(self, made: Made, public: Sequence[int] | None = None) -> bool:
         """Tell whether ezkl, with the honest key, accepts a proof for its own instances."""
-        import ezkl
-
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             path = Path(scratch) / "proof.json"
             path.write_text(ezkl_proof(made.proof, made.instances if public is None else public))
+            settings, key = self.keys.path("settings"), self.keys.path("verifying_key")
             try:
-                with refusals("verify"):
-                    return ezkl.verify(
-                        str(path), str(self.keys.path("settings")),
-                        str(self.keys.path("verifying_key")), str(self.srs),
-                    ) is True  # fmt: skip
+                return EZKL("verify", path, settings, key, self.srs) is True
             except Refused:
                 return False
 
@@ -157,6 +134,14 @@ class Bench:
         """The honest value of every tensor of the graph, and of its inputs."""
         model = self.graph
         names = [out for node in model.graph.node for out in node.output]
+        nodes = []
+        for node in model.graph.node:
+            nodes.append(node)
+            if node.op_type == "Pow":  # ezkl's table is of rounded powers
+                exact, node.output[0] = node.output[0], f"{node.output[0]}_exact"
+                nodes.append(helper.make_node("Round", [node.output[0]], [exact]))
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
         del model.graph.output[:]
         model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
         feeds = {
@@ -233,8 +218,13 @@ def substitute(
     forged = onnx.ModelProto.FromString(model.SerializeToString())
     graph = forged.graph
     value = np.asarray(value)
-    rows = value.reshape(-1).shape[0] if value.ndim < 1 else value.shape[0]
-    constants = {"evil": value.astype(np.float32), "pick": np.arange(rows, 2 * rows)}
+    shape = value.shape or (1,)
+    # Not Gather: the compiler folds one that takes a whole operand, and the layout would change.
+    pick = np.arange(shape[0], 2 * shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    constants = {
+        "evil": value.reshape(shape).astype(np.float32),
+        "pick": np.broadcast_to(pick, shape).copy(),
+    }
     source, final = edge, f"{edge}_forged"
     added: list[onnx.NodeProto] = []
 
@@ -242,13 +232,12 @@ def substitute(
         added.append(helper.make_node(kind, inputs, [output], name=f"evil_{output}", **attributes))
 
     if value.ndim == 0:
-        constants |= {"evil": value.reshape(1).astype(np.float32), "flat": np.array([1])}
-        constants["point"] = np.array([], np.int64)
+        constants |= {"flat": np.array([1]), "point": np.array([], np.int64)}
         add("Reshape", [edge, "flat"], f"{edge}_flat")
         source = f"{edge}_flat"
     add("Concat", [source, "evil"], f"{edge}_both", axis=0)
     taken = f"{edge}_taken" if value.ndim == 0 else final
-    add("Gather", [f"{edge}_both", "pick"], taken, axis=0)
+    add("GatherElements", [f"{edge}_both", "pick"], taken, axis=0)
     if value.ndim == 0:
         add("Reshape", [taken, "point"], final)
     graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in constants.items())
@@ -276,10 +265,3 @@ def off_by_one(value: NDArray[Any]) -> NDArray[Any]:
     flat = forged.reshape(-1)
     flat[-1] += -1 if flat[-1] > 0 else 1
     return forged
-
-
-def remove(folder: Path) -> None:
-    shutil.rmtree(folder)
-
-
-FLOAT = TensorProto.FLOAT

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -132,12 +133,12 @@ def dense(path: Path, sizes: Sequence[int], seed: int, scale: float = 1.0) -> Pa
     """Write a network of dense layers with Relu between, and a named batch dimension."""
     rng = np.random.default_rng(seed)
     nodes, weights, name = [], [], "x"
-    for at, (width, height) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for at, (width, height) in enumerate(pairwise(sizes)):
         if at:
             nodes.append(helper.make_node("Relu", [name], [f"r{at}"], name=f"relu{at}"))
             name = f"r{at}"
         for kind, shape in (("w", (width, height)), ("b", (height,))):
-            values = rng.normal(0, scale, shape).astype(np.float32)
+            values = rng.normal(0, scale if kind == "w" else scale / 5, shape).astype(np.float32)
             weights.append(numpy_helper.from_array(values, f"{kind}{at}"))
         nodes.append(
             helper.make_node("Gemm", [name, f"w{at}", f"b{at}"], [f"h{at}"], name=f"gemm{at}")
@@ -305,8 +306,8 @@ def play(cli: Cli, folder: Path) -> Lab:
         return lab.runs[name]
 
     model, other = (
-        dense(lab.at("model.onnx"), (4, 3, CLASSES), 0),
-        dense(lab.at("other.onnx"), (4, 3, CLASSES), 5),
+        dense(lab.at("model.onnx"), (4, 3, CLASSES), 3),
+        dense(lab.at("other.onnx"), (4, 3, CLASSES), 8),
     )
     write_data(lab.at("test.npz"), model, SAMPLES, 1, wrong=1)
     write_data(lab.at("train.npz"), model, 60, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cli_lab import K, Cli, Lab, play
+from cli_lab import Cli, K, Lab, play
 
 
 @pytest.fixture(scope="package")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from circuits import artefact
 from cli_lab import INSECURE, Cli, Lab
+
+from circuits import artefact
 from prover.budget import VERSION
 
 pytestmark = pytest.mark.ezkl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,9 +20,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from circuits.encoding import is_hex
 from circuits.errors import InputError, MissingArtefact
 from circuits.statement import Context
+from ledger import Signer
+from ledger.errors import BadKey
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 FILE = click.Path(path_type=Path)
+ROUND = click.option("--round", "round_", type=click.IntRange(0, 2**32 - 1), default=0,
+                     show_default=True)  # fmt: skip
 
 
 class Output:
@@ -34,6 +39,9 @@ class Output:
     quiet : bool
         Neither text nor progress; results as JSON are still written.
     """
+
+    result_written = False
+    """Whether this process has written its JSON object; an error then adds no second one."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
@@ -53,6 +61,7 @@ class Output:
         """Write the result for a program."""
         if self.as_json:
             click.echo(json.dumps(values, sort_keys=True))
+            Output.result_written = True
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:
@@ -117,7 +126,7 @@ def context_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--submitter", required=True,
                      help="Public key of the submitter: hex, or a .pub file."),
         click.option("--task", help="Task id, by default the test set's id."),
-        click.option("--round", "round_", type=int, default=0, show_default=True),
+        ROUND,
         click.option("--origin", default="", help="Name of the ledger, if the proof is for one."),
     )):  # fmt: skip
         function = option(function)
@@ -128,6 +137,8 @@ def make_context(
     submitter: str, task: str | None, round_: int, origin: str, testset: str
 ) -> Context:
     """Build a context from what `context_options` gave."""
+    if task is not None and not is_hex(task, 32):
+        raise InputError(f"--task {task!r} is not a task id of 64 hex digits")
     return Context(public_key(submitter), task or testset, round_, origin)
 
 
@@ -180,6 +191,25 @@ def keep_existing(secret: Path) -> None:
     """Refuse to replace a secret: what was published under it could never be opened again."""
     if secret.exists():
         raise InputError(f"{secret} exists and is not overwritten: name another --out")
+
+
+def load_key(path: Path) -> Signer:
+    """Read a key file; the passphrase is used where the file is encrypted."""
+    secret = passphrase()
+    try:
+        return Signer.load(path, secret)
+    except BadKey:
+        if secret is None:
+            raise
+        # One passphrase for several keys, not all of which need be encrypted.
+        with contextlib.suppress(BadKey):
+            return Signer.load(path)
+        raise
+
+
+def digest_of(text: str | None, read: Callable[[Path], str]) -> str | None:
+    """Return a digest given as 64 hex digits, or that of the artefact in a file."""
+    return text if text is None or is_hex(text, 32) else read(Path(text))
 
 
 def passphrase() -> bytes | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from circuits.halo2.circuit import MAX_BUDGET, MAX_K, MIN_K
 from prover.plan import DEFAULT_MEMORY
 from zkpot.api import commit_data as commit
 from zkpot.cli._output import FILE, Memory, Output, command_output, keep_existing, srs_options
@@ -39,8 +40,10 @@ SECRET_NAME = "testset.secret"  # noqa: S105
     help="A feature x becomes round(x * 2^EXPONENT); by default the largest that clips nothing.",
 )
 @click.option("--signed/--unsigned", default=None, help="By default, as the data are.")
-@click.option("--shard-size", type=int, help="Samples proven together.")
-@click.option("--k", type=int, help="Circuits of 2^K rows; by default from --memory.")
+@click.option("--shard-size", type=click.IntRange(min=1), help="Samples proven together.")
+@click.option(
+    "--k", type=click.IntRange(MIN_K, MAX_K), help="Circuits of 2^K rows; by default from --memory."
+)
 @click.option(
     "--memory",
     type=Memory(),
@@ -50,7 +53,7 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 )
 @click.option(
     "--budget",
-    type=int,
+    type=click.IntRange(1, MAX_BUDGET),
     default=32,
     show_default=True,
     help="Proofs that may be published against this set.",
@@ -68,8 +71,8 @@ def commit_data(
 ) -> None:  # fmt: skip
     """Commit to a test set: a public manifest and a secret opening.
 
-    DATA is an .npz (x, y), a CSV with a label column, an IDX (MNIST) folder, or package.module:
-    function.
+    DATA is an .npz (x, y), a CSV with a label column, an IDX (MNIST) folder, or a Python
+    function, named package.module:function.
     """
     keep_existing(folder / SECRET_NAME)
     with out.progress() as progress:

@@ -19,6 +19,7 @@ from circuits.errors import CorruptedArtefact
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import EZKL_VERSION, Circuit
 from circuits.halo2.keys import home
+from circuits.halo2.match import require_testset
 from circuits.halo2.model import ModelCommitment
 from circuits.testset import Manifest
 from prover.calibrate import calibrate, machine_speed
@@ -36,6 +37,7 @@ from zkpot.cli.model import load_circuit
 def estimate(circuit_file: Path, testset: Path, memory: int, jobs: int | None, out: Output) -> None:
     """Say what proving will take, before it starts: time, memory, key and proof sizes."""
     circuit, manifest = load_circuit(circuit_file), Manifest.load(testset)
+    require_testset(circuit, manifest)
     plan = make_plan(circuit, len(manifest.shards), memory, jobs)
     speed = machine_speed()
     out.text(f"{plan.shards} shards of {circuit.shard_size} samples, {plan.jobs} at a time")

@@ -13,7 +13,7 @@ import click
 from circuits.bundle import MAX_BYTES, Bundle
 from circuits.encoding import read_bytes, write_atomic
 from circuits.halo2.keys import derive
-from circuits.halo2.match import require_testset
+from circuits.halo2.match import require_points, require_testset, testset_commitments
 from circuits.halo2.model import ModelCommitment
 from circuits.statement import Context
 from circuits.testset import Manifest
@@ -27,14 +27,17 @@ from ledger.entries import (
     TaskOpen,
     TestsetRelease,
 )
+from ledger.note import check_name
 from ledger.policy import Policy
 from verifier.verify import Options
 from zkpot.api import find_srs
 from zkpot.cli._output import (
     FILE,
+    ROUND,
     Output,
     Ratio,
     command_output,
+    load_key,
     passphrase,
     public_key,
     srs_options,
@@ -61,8 +64,8 @@ def _signed(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--log-key", type=FILE, help=f"The log's key, by default {LOG_KEY} in FOLDER.")
     @wraps(function)
     def wrapped(*, folder: Path, key_file: Path, log_key: Path | None, **kwargs: Any) -> None:
-        author = Signer.load(key_file, passphrase())
-        log = Signer.load(log_key or folder / LOG_KEY, passphrase())
+        author = load_key(key_file)
+        log = load_key(log_key or folder / LOG_KEY)
         with Ledger.open(folder, log) as opened:
             function(book=opened, author=author, **kwargs)
 
@@ -114,12 +117,14 @@ def init(
     allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip
     """Create a ledger in FOLDER."""
+    # What can be refused is refused before a key is made.
+    check_name(origin)
+    keys = [public_key(owner) for owner in owners]
     if log_key is None:
         log_key = folder / LOG_KEY
         if not log_key.exists():
             Signer.generate().save(log_key, passphrase())
-    signer = Signer.load(log_key, passphrase())
-    keys = [public_key(owner) for owner in owners]
+    signer = load_key(log_key)
     with Ledger.init(
         folder, origin, signer, allow_insecure_srs=allow_insecure, task_owners=keys
     ) as made:
@@ -147,6 +152,7 @@ def identity(book: Ledger, author: Signer, name: str, out: Output) -> None:
 def data(book: Ledger, author: Signer, testset: Path, out: Output) -> None:
     """Register a committed test set, as its evaluator."""
     manifest = Manifest.load(testset)
+    require_points(testset_commitments(manifest))
     blob = manifest.to_bytes()
     body = DataRegister(
         root=manifest.testset_id,
@@ -228,7 +234,7 @@ def task(
 @ledger.command()
 @_signed
 @click.option("--task", "task_id", required=True)
-@click.option("--round", "round_", type=int, default=0, show_default=True)
+@ROUND
 @click.option("--model", type=FILE, required=True, help="Public commitment to the model.")
 @command_output
 def commit(
@@ -236,6 +242,7 @@ def commit(
 ) -> None:
     """Commit to a model, before the test set is released."""
     commitment = ModelCommitment.load(model)
+    require_points({"the model": commitment.commitment})
     context = Context(author.public, task_id, round_, book.state.origin)
     body = ModelCommit(task_id, round_, commitment.model_id, context.digest)
     receipt, _ = _append(book, author, body)
@@ -245,7 +252,7 @@ def commit(
 @ledger.command()
 @_signed
 @click.option("--task", "task_id", required=True)
-@click.option("--round", "round_", type=int, default=0, show_default=True)
+@ROUND
 @command_output
 def release(book: Ledger, author: Signer, task_id: str, round_: int, out: Output) -> None:
     """Close the commitments of a round, as the evaluator; then hand out the test set's secret."""
@@ -256,7 +263,7 @@ def release(book: Ledger, author: Signer, task_id: str, round_: int, out: Output
 @ledger.command()
 @_signed
 @click.option("--task", "task_id", required=True)
-@click.option("--round", "round_", type=int, default=0, show_default=True)
+@ROUND
 @click.option("--bundle", type=FILE, required=True)
 @click.option("--srs", type=FILE, help="SRS file; by default the one of the local store.")
 @command_output
@@ -272,7 +279,8 @@ def submit(
     )
     with out.progress() as progress:
         options = Options(srs=srs, progress=lambda name: progress(name, 0, 1))
-        entry = book.sign(body, author)
+        # The same proof handed in twice, as after a lost answer, is one submission.
+        entry = book.submission(body, author.public) or book.sign(body, author)
         receipt = book.submit(content, entry, bundle_verifier(book, options))
     paid = book.credited(receipt)
     _appended(
@@ -312,10 +320,8 @@ def audit(folder: Path, no_proofs: bool, vkey: str | None, srs: Path | None, out
         report = book.audit(verify, VerifierKey.parse(vkey) if vkey else None)
     out.result(report.to_dict())
     report.require()
-    out.text(
-        f"clean: {report.size} entries replayed, {report.proofs} proofs verified again, "
-        f"root {report.root.hex()}"
-    )
+    proofs = "proofs NOT verified" if no_proofs else f"{report.proofs} proofs verified again"
+    out.text(f"clean: {report.size} entries replayed, {proofs}, root {report.root.hex()}")
 
 
 @ledger.command()
@@ -326,8 +332,9 @@ def show(folder: Path, out: Output) -> None:
     with Ledger.open(folder) as book:
         entries, refused, names = book.entries(), book.refusals(), book.state.names
     for index, entry in enumerate(entries):
-        author = names.get(entry.signer, entry.signer[:16]) if entry.signer else "the rules"
-        out.text(f"  {index:>5}  {entry.body.type:<18} {author:<18} {entry.digest}")
+        # Names are not unique, so the key is shown as well.
+        author = f"{names[entry.signer]} {entry.signer[:8]}" if entry.signer else "the rules"
+        out.text(f"  {index:>5}  {entry.body.type:<18} {author:<26} {entry.digest}")
     for item in refused:
         who = names.get(item.signer, "?")
         out.text(f"  refused  {item.type:<16} {who:<18} [{item.code}] {item.message}")

@@ -15,6 +15,7 @@ import click
 
 from circuits.errors import ZkpotError
 from circuits.halo2.process import kill_all
+from zkpot.cli._output import Output
 from zkpot.cli.bench import bench
 from zkpot.cli.data import commit_data
 from zkpot.cli.demo import demo
@@ -66,6 +67,9 @@ def main() -> None:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:
         status = done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        status = error.exit_code
     except click.ClickException as error:
         _report("USAGE", " ".join(error.format_message().split()), {})
         status = error.exit_code
@@ -76,9 +80,6 @@ def main() -> None:
     except ZkpotError as error:
         _report(error.code, error.message, error.to_dict())
         status = error.exit_status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     except OSError as error:
         _report("SYSTEM", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), {})
         status = 1
@@ -94,6 +95,6 @@ def main() -> None:
 
 def _report(code: str, message: str, details: dict[str, object]) -> None:
     line = " ".join(message.split())
-    if "--json" in sys.argv:
+    if "--json" in sys.argv and not Output.result_written:
         click.echo(json.dumps(details or {"error": code, "message": line}, default=str))
     click.echo(f"error [{code}]: {line}", err=True)

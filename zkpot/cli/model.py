@@ -9,9 +9,10 @@ import click
 
 from circuits.compare import FLIP_LIMIT
 from circuits.encoding import read_bytes, write_atomic
-from circuits.errors import ShapeMismatch
-from circuits.halo2.circuit import Circuit
+from circuits.errors import InputError, ShapeMismatch
+from circuits.halo2.circuit import MAX_BUDGET, Circuit
 from circuits.halo2.model import load_weights, save_weights
+from circuits.halo2.plan import DEFAULT_MODEL_BUDGET
 from circuits.network import macs
 from circuits.testset import Manifest
 from prover.plan import DEFAULT_MEMORY, make_plan
@@ -49,8 +50,8 @@ def load_circuit(path: Path) -> Circuit:
 @click.option("--weight-bits", type=int, default=8, show_default=True)
 @click.option(
     "--model-budget",
-    type=int,
-    default=256,
+    type=click.IntRange(1, MAX_BUDGET),
+    default=DEFAULT_MODEL_BUDGET,
     show_default=True,
     help="Shard proofs that may be published with one commitment to the model.",
 )
@@ -79,6 +80,8 @@ def compile_(
     Writes the public circuit and the secret integer weights, says what quantisation costs in
     accuracy, and what proving will cost.
     """
+    if not 0 <= max_flips <= 1:
+        raise InputError(f"--max-flips {max_flips} is not a share from 0 to 1")
     manifest = Manifest.load(testset)
     compiled = compile_model(
         model,

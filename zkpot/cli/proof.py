@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from circuits.encoding import write_atomic
+from circuits.errors import InputError
+from circuits.halo2.model import ModelCommitment
 from circuits.testset import Manifest
 from prover.plan import DEFAULT_MEMORY
 from verifier.verdict import Verdict
@@ -20,6 +22,7 @@ from zkpot.cli._output import (
     Output,
     command_output,
     context_options,
+    digest_of,
     make_context,
     size_text,
     srs_options,
@@ -43,7 +46,9 @@ from zkpot.cli.model import load_circuit
 )
 @click.option("--jobs", type=int, help="Processes at a time; by default one per four cores.")
 @click.option(
-    "--run-folder", type=FILE, help="Where finished shards are kept; by default beside the bundle."
+    "--run-folder",
+    type=FILE,
+    help="Where finished shards are kept; by default beside the model's secret.",
 )
 @context_options
 @srs_options
@@ -60,7 +65,10 @@ def prove(
     """
     manifest = Manifest.load(testset)
     context = make_context(submitter, task, round_, origin, manifest.testset_id)
-    folder = run_folder or bundle_file.with_name(f".{bundle_file.name}.run")
+    if bundle_file.is_dir():
+        raise InputError(f"{bundle_file} is a folder: name the bundle's file")
+    # With the model, so that a proof for the same context is found under any name.
+    folder = run_folder or model_secret.with_name(f"{model_secret.name}.run")
     begin = time.monotonic()
     with out.progress() as progress:
         bundle, report = prove_bundle(
@@ -108,7 +116,7 @@ def prove(
 @click.argument("bundle", type=FILE)
 @click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
 @click.option("--circuit", "circuit", help="Circuit digest that was agreed on, or its file.")
-@click.option("--model", help="Model id that was registered.")
+@click.option("--model", help="Model id that was registered, or its file.")
 @click.option("--no-second-opinion", is_flag=True, help="Skip the independent py_ecc verifier.")
 @click.option("--fresh-keys", is_flag=True, help="Derive the verifying key again.")
 @context_options
@@ -125,8 +133,8 @@ def verify(
     """
     manifest = Manifest.load(testset)
     context = make_context(submitter, task, round_, origin, manifest.testset_id)
-    if circuit is not None and Path(circuit).is_file():
-        circuit = load_circuit(Path(circuit)).digest
+    circuit = digest_of(circuit, lambda path: load_circuit(path).digest)
+    model = digest_of(model, lambda path: ModelCommitment.load(path).model_id)
     with out.progress() as progress:
         options = Options(
             allow_insecure_srs=allow_insecure,

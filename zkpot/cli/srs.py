@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from circuits.halo2 import srs as files
+from circuits.halo2.circuit import MAX_K, MIN_K
 from circuits.halo2.srs import SrsInfo
 from zkpot.cli._output import FILE, Output, command_output
 
@@ -38,7 +39,7 @@ def list_(out: Output) -> None:
 
 
 @srs.command()
-@click.argument("k", type=int)
+@click.argument("k", type=click.IntRange(MIN_K, MAX_K))
 @command_output
 def fetch(k: int, out: Output) -> None:
     """Download the ceremony's SRS of 2^K rows; its hash is checked."""
@@ -66,7 +67,7 @@ def check(file: Path, full: bool, out: Output) -> None:
 
 
 @srs.command()
-@click.argument("k", type=int)
+@click.argument("k", type=click.IntRange(MIN_K, MAX_K))
 @command_output
 def develop(k: int, out: Output) -> None:
     """Make an insecure SRS of 2^K rows, for experiments."""

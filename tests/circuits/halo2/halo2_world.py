@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from circuits.bundle import Bundle
 from circuits.datasets import Dataset
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import Circuit
@@ -134,17 +131,6 @@ def make_world(srs: SrsInfo, seed: int = 5) -> World:
     return World(srs, sizing.circuit, weights, manifest, opening, commitment, model, context)
 
 
-def copied_home(home: Path, target: Path) -> Path:
-    """Copy SRS files and keys, so that a test may damage them."""
-    shutil.copytree(home, target, dirs_exist_ok=True)
-    return target
-
-
-def changed(bundle: Bundle, **fields: object) -> bytes:
-    """Return a bundle whose statement says something else."""
-    return replace(bundle, statement=replace(bundle.statement, **fields)).encode()
-
-
 def files_under(*folders: Path) -> Iterator[Path]:
     for folder in folders:
         yield from (path for path in folder.rglob("*") if path.is_file())
@@ -157,7 +143,3 @@ def field_texts(vector: list[int]) -> list[bytes]:
         big, little = value.to_bytes(32, "big"), value.to_bytes(32, "little")
         texts += [big, little, big.hex().encode(), little.hex().encode(), str(value).encode()]
     return texts
-
-
-def features_of(task: Task, shard: int) -> NDArray[np.int64]:
-    return task.opening.x_int(shard)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from circuits.errors import UnsafeConfiguration, WouldOverflow
+from circuits.errors import CorruptedArtefact, UnsafeConfiguration, WouldOverflow
 from circuits.halo2.graph import (
     INPUTS,
     build,
@@ -48,7 +48,7 @@ EXACT = 1 << 24
 """Integers up to here are exact in the 32-bit floats that onnxruntime computes with."""
 
 ALLOWED = {
-    "Slice", "Reshape", "Transpose", "Gather", "Concat", "Add", "Sub", "Mul", "MatMul",
+    "Reshape", "Transpose", "Gather", "Concat", "Add", "Sub", "Mul", "MatMul",
     "ReduceSum", "Relu", "Sign", "Equal", "Cast", "Pow",
 }  # fmt: skip
 
@@ -127,7 +127,7 @@ def windowed(draw: st.DrawFn, kind: type[Conv2d | SumPool | MaxPool], name: str,
             out = groups * draw(small)
             return Conv2d(*given_fields, out, groups, draw(st.booleans()))
         return kind(*given_fields)
-    except Exception:  # noqa: BLE001 - the layers' own tests say which sizes are refused
+    except CorruptedArtefact:  # the layers' own tests say which sizes are refused
         return None
 
 
@@ -183,7 +183,7 @@ def shards(draw: st.DrawFn) -> tuple[Architecture, int, int, int]:
     return architecture, size, draw(st.integers(0, size)), draw(st.integers(0, 2**32 - 1))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True,
+@settings(max_examples=150,
           suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])  # fmt: skip
 @given(shards())
 def test_graph_equals_integer_network(case: tuple[Architecture, int, int, int]) -> None:
@@ -274,7 +274,7 @@ def test_no_stray_label_is_ever_right(label: int) -> None:
 # --- range checks
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.data())
 def test_one_element_out_of_range_shows(data: st.DataObject) -> None:
     form = NumberFormat(data.draw(st.integers(1, 6)), data.draw(st.booleans()))

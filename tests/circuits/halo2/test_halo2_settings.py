@@ -45,7 +45,7 @@ RAW = {
 }  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(st.permutations(range(3)), st.permutations(range(3)), st.integers(0, 2**40))
 def test_canonical_form_ignores_order_and_time(
     checks: list[int], lookups: list[int], time: int
@@ -69,9 +69,7 @@ def test_canonical_form_is_idempotent_and_loses_nothing() -> None:
 
 
 @pytest.mark.ezkl
-def test_what_ezkl_makes_is_accepted_and_stable(
-    examined: dict[str, Any], tmp_path: Path
-) -> None:
+def test_what_ezkl_makes_is_accepted_and_stable(examined: dict[str, Any], tmp_path: Path) -> None:
     refuse_unsafe(examined, circuit())
     # gen_settings orders its lists by a hash map's whim: a few runs would differ.
     for _ in range(3):
@@ -86,7 +84,9 @@ def test_every_argument_reaches_ezkl(examined: dict[str, Any]) -> None:
     asked, got = run_args(circuit()), examined["run_args"]
     names = {"polycommit": "KZGCommit", "fixed": "Fixed", "public": "Public", "unsafe": "UNSAFE"}
     for name, value in asked.items():
-        assert got[name] == names.get(value, value) if isinstance(value, str) else got[name] == value
+        assert (
+            got[name] == names.get(value, value) if isinstance(value, str) else got[name] == value
+        )
 
 
 @pytest.mark.ezkl
@@ -150,9 +150,7 @@ def test_any_other_configuration_is_refused(
     ("name", "absent"),
     [("num_shuffles", None), ("einsum_params", {}), ("module_sizes", {}), ("version", None)],
 )
-def test_an_absent_setting_is_refused(
-    examined: dict[str, Any], name: str, absent: object
-) -> None:
+def test_an_absent_setting_is_refused(examined: dict[str, Any], name: str, absent: object) -> None:
     forged = copy.deepcopy(examined)
     if absent is None:
         del forged[name]
