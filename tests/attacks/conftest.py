@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from attacks.lab import Bench, bench, circuit_for
+
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.srs import SrsInfo
-from circuits.network import (
-    Add,
-    Architecture,
-    Conv2d,
-    Dense,
-    Flatten,
-    MaxPool,
-    NumberFormat,
-    Relu,
-    SumPool,
-    parameter_shapes,
+from tests.attacks.lab import (
+    EZKL,
+    Bench,
+    bench,
+    circuit_for,
+    conv_architecture,
+    mlp_architecture,
+    random_weights,
 )
-from circuits.weights import Weights
 
 K = 10
 
@@ -42,61 +37,13 @@ def home(folder: Path) -> Iterator[Path]:
         patch.setenv("RUST_LOG", "off")
         patch.setenv("RUST_BACKTRACE", "0")
         yield folder / "home"
+        EZKL.close()
 
 
 @pytest.fixture(scope="session")
 def srs(home: Path) -> SrsInfo:
     """The development SRS of all attacks; ``make_development`` checks its points."""
     return srs_files.make_development(K)
-
-
-def mlp_architecture(hidden: int = 3) -> Architecture:
-    return Architecture(
-        input_shape=(3,),
-        input_format=NumberFormat(4, True),
-        input_exponent=0,
-        weight_bits=4,
-        classes=3,
-        layers=(
-            Dense("first", ("input",), 3, hidden, True),
-            Relu("relu", ("first",), (hidden,)),
-            Dense("second", ("relu",), hidden, 3, True),
-        ),
-        output="second",
-    )
-
-
-def conv_architecture() -> Architecture:
-    """Padding, stride, groups, both pools, and a residual sum with a shift."""
-    return Architecture(
-        input_shape=(2, 4, 4),
-        input_format=NumberFormat(3, False),
-        input_exponent=0,
-        weight_bits=3,
-        classes=2,
-        layers=(
-            Conv2d(
-                "conv", ("input",), (2, 4, 4), (3, 3), (2, 2), (1, 1, 0, 0), (1, 1), 4, 2, True
-            ),
-            Relu("relu", ("conv",), (4, 2, 2)),
-            SumPool("sum", ("relu",), (4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1)),
-            MaxPool("max", ("relu",), (4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1)),
-            Add("add", ("sum", "max"), (4, 2, 2), (0, 1)),
-            Flatten("flat", ("add",), (16,)),
-            Dense("dense", ("flat",), 16, 2, True),
-        ),
-        output="dense",
-    )
-
-
-def random_weights(architecture: Architecture, seed: int) -> Weights:
-    rng = np.random.default_rng(seed)
-    most = architecture.weight_max
-    arrays = {
-        name: rng.integers(-most, most + 1, shape)
-        for name, shape in parameter_shapes(architecture).items()
-    }
-    return Weights(architecture, arrays)
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +59,17 @@ def mlp(srs: SrsInfo, folder: Path) -> Bench:
         y=np.array([0, 1]),
     )
     return made
+
+
+@pytest.fixture(scope="session")
+def conv(srs: SrsInfo, folder: Path) -> Bench:
+    """One sample through a network with every layer that the circuit supports."""
+    architecture = conv_architecture()
+    return bench(
+        circuit_for(architecture, srs, shard_size=1),
+        srs,
+        folder,
+        weights=random_weights(architecture, 5),
+        x=np.random.default_rng(1).integers(0, 8, (1, 2, 4, 4)),
+        y=np.array([0]),
+    )

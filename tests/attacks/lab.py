@@ -18,7 +18,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from attacks.ezkl_worker import Ezkl, Refused
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
 from circuits.halo2.circuit import Circuit, decomposition
 from circuits.halo2.graph import INPUTS
 from circuits.halo2.keys import Keys, derive
@@ -27,15 +30,23 @@ from circuits.halo2.proof import FIELD_ORDER, context_elements, ezkl_accepts, ez
 from circuits.halo2.proof import instances as honest_instances
 from circuits.halo2.srs import SrsInfo
 from circuits.integer import count_correct, run
-from circuits.network import Architecture
+from circuits.network import (
+    Add,
+    Architecture,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool,
+    NumberFormat,
+    Relu,
+    SumPool,
+    parameter_shapes,
+)
 from circuits.weights import Weights
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+from tests.attacks.ezkl_worker import Ezkl, Refused
 
 CONTEXT = f"{0x1234:032x}{0x5678:032x}"
 """Small halves, so that the floats of a forged graph hold them exactly."""
-
 
 
 EZKL = Ezkl()
@@ -145,18 +156,15 @@ class Bench:
         del model.graph.output[:]
         model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
         feeds = {
-            name: np.array([_small(v) for v in vector], np.float32)
+            name: np.array([_signed(v) for v in vector], np.float32)
             for name, vector in zip(INPUTS, self.secrets.vectors(), strict=True)
         }
         found = ReferenceEvaluator(model).run(None, feeds)
-        return dict(zip(names, (np.asarray(v) for v in found), strict=True))
+        return feeds | dict(zip(names, (np.asarray(v) for v in found), strict=True))
 
 
-def _small(value: int) -> int:
-    # Salts and the context are full field elements, which float32 has no room for; no value
-    # that a test substitutes depends on them.
-    value = (value + FIELD_ORDER // 2) % FIELD_ORDER - FIELD_ORDER // 2
-    return value if abs(value) < 1 << 24 else 0
+def _signed(value: int) -> int:
+    return value - FIELD_ORDER if value > FIELD_ORDER // 2 else value
 
 
 def read_proof(path: Path) -> Made:
@@ -172,9 +180,7 @@ def circuit_for(
 ) -> Circuit:
     base, legs = decomposition(architecture, srs.k)
     given = {"testset_budget": 1, "model_budget": 1, **fields}
-    return Circuit(
-        architecture, shard_size, srs.k, columns, base, legs, srs=srs.digest, **given
-    )
+    return Circuit(architecture, shard_size, srs.k, columns, base, legs, srs=srs.digest, **given)
 
 
 def bench(
@@ -189,10 +195,8 @@ def bench(
 ) -> Bench:
     """Derive the keys and fill a shard; samples that `x` lacks are padding."""
     rng = np.random.default_rng(seed)
-    salts = [
-        [int.from_bytes(rng.bytes(32), "little") % FIELD_ORDER for _ in range(count)]
-        for count in circuit.salts
-    ]
+    # Small salts, which a forged graph's floats hold exactly; real ones fill the field.
+    salts = [[int(v) for v in rng.integers(1, 1 << 20, count)] for count in circuit.salts]
     padding = circuit.shard_size - len(x)
     features = [*(int(v) for v in x.reshape(-1)), *[0] * (padding * math.prod(x.shape[1:]))]
     labels = [*(int(v) for v in y), *[circuit.architecture.classes] * padding]
@@ -218,11 +222,12 @@ def substitute(
     forged = onnx.ModelProto.FromString(model.SerializeToString())
     graph = forged.graph
     value = np.asarray(value)
+    value = value if value.dtype == np.bool_ else value.astype(np.float32)
     shape = value.shape or (1,)
     # Not Gather: the compiler folds one that takes a whole operand, and the layout would change.
     pick = np.arange(shape[0], 2 * shape[0]).reshape(-1, *[1] * (len(shape) - 1))
     constants = {
-        "evil": value.reshape(shape).astype(np.float32),
+        "evil": value.reshape(shape),
         "pick": np.broadcast_to(pick, shape).copy(),
     }
     source, final = edge, f"{edge}_forged"
@@ -241,7 +246,7 @@ def substitute(
     if value.ndim == 0:
         add("Reshape", [taken, "point"], final)
     graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in constants.items())
-    nodes: list[onnx.NodeProto] = []
+    nodes: list[onnx.NodeProto] = list(added) if edge in INPUTS else []
     for node in graph.node:
         if only is None or node.name in only:
             for i, name in enumerate(node.input):
@@ -259,9 +264,58 @@ def substitute(
     return forged
 
 
-def off_by_one(value: NDArray[Any]) -> NDArray[Any]:
-    """The least forgery: one element, one off, towards zero so that it stays in range."""
-    forged = np.asarray(value, np.float32).copy()
-    flat = forged.reshape(-1)
-    flat[-1] += -1 if flat[-1] > 0 else 1
+def off_by_one(value: NDArray[Any], at: int = -1) -> NDArray[Any]:
+    """The least forgery: one element, one off, so that what follows stays within its tables."""
+    forged = np.asarray(value).copy()
+    if forged.dtype == np.bool_:
+        forged.reshape(-1)[at] ^= True
+    else:
+        forged.reshape(-1)[at] += -1 if forged.reshape(-1)[at] > 1 else 1
     return forged
+
+
+def mlp_architecture(hidden: int = 3) -> Architecture:
+    return Architecture(
+        input_shape=(3,),
+        input_format=NumberFormat(4, True),
+        input_exponent=0,
+        weight_bits=4,
+        classes=3,
+        layers=(
+            Dense("first", ("input",), 3, hidden, True),
+            Relu("relu", ("first",), (hidden,)),
+            Dense("second", ("relu",), hidden, 3, True),
+        ),
+        output="second",
+    )
+
+
+def conv_architecture() -> Architecture:
+    """Padding, stride, groups, both pools, and a residual sum with a shift."""
+    return Architecture(
+        input_shape=(2, 4, 4),
+        input_format=NumberFormat(3, False),
+        input_exponent=0,
+        weight_bits=3,
+        classes=2,
+        layers=(
+            Conv2d("conv", ("input",), (2, 4, 4), (3, 3), (2, 2), (1, 1, 0, 0), (1, 1), 4, 2, True),
+            Relu("relu", ("conv",), (4, 2, 2)),
+            SumPool("sum", ("relu",), (4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1)),
+            MaxPool("max", ("relu",), (4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1)),
+            Add("add", ("sum", "max"), (4, 2, 2), (0, 1)),
+            Flatten("flat", ("add",), (16,)),
+            Dense("dense", ("flat",), 16, 2, True),
+        ),
+        output="dense",
+    )
+
+
+def random_weights(architecture: Architecture, seed: int) -> Weights:
+    rng = np.random.default_rng(seed)
+    most = architecture.weight_max
+    arrays = {
+        name: rng.integers(-most, most + 1, shape)
+        for name, shape in parameter_shapes(architecture).items()
+    }
+    return Weights(architecture, arrays)

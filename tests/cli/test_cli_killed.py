@@ -66,7 +66,7 @@ def test_killed_and_continued(lab: Lab, tmp_path: Path, number: signal.Signals) 
     cli: Cli = lab.cli
     for name in ("testset.secret", "model.secret"):
         shutil.copy2(lab.at("alice", name), tmp_path)
-    bundle, run_folder = tmp_path / "bundle.zkpot", tmp_path / ".bundle.zkpot.run"
+    bundle, run_folder = tmp_path / "bundle.zkpot", tmp_path / "model.secret.run"
     words = [*lab.prove(bundle, task=TASK, testset_secret=tmp_path / "testset.secret",
                         model_secret=tmp_path / "model.secret"), INSECURE]  # fmt: skip
     process = cli.process(*words)
@@ -103,7 +103,7 @@ def test_a_damaged_checkpoint_is_proven_again(lab: Lab, tmp_path: Path) -> None:
     for name in ("testset.secret", "model.secret"):
         shutil.copy2(lab.at("alice", name), tmp_path)
     run_folder = tmp_path / "run"
-    shutil.copytree(lab.at("alice", ".bundle.zkpot.run"), run_folder)
+    shutil.copytree(lab.at("alice", "model.secret.run"), run_folder)
     first, second = sorted(run_folder.glob("shard-*.json"))
     data = bytearray(first.read_bytes())
     # In the proof, behind the commitments: still a well-formed file, but no proof any more.

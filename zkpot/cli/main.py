@@ -60,6 +60,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line."""
+    Output.result_written = False
     signal.signal(signal.SIGTERM, _terminate)
     # For data given as package.module:function; last, so that nothing installed is shadowed.
     sys.path.append(str(Path.cwd()))
