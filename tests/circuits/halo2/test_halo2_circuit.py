@@ -246,18 +246,18 @@ def test_too_deep_a_network_names_layer_and_bits() -> None:
 
 def test_max_pool_counts_the_difference() -> None:
     """max(a, b) = b + relu(a - b) decomposes a difference, one bit wider than the values."""
-    image = (1, 2, 2)
+    image = (2, 1, 2)
     layers = (
-        MaxPool("m", ("input",), image, (2, 2), (1, 1), (0,) * 4, (1, 1)),
-        Flatten("f", ("m",), (1,)),
-        Dense("d", ("f",), 1, 2, False),
+        MaxPool("m", ("input",), image, (1, 2), (1, 1), (0,) * 4, (1, 1)),
+        Flatten("f", ("m",), (2,)),
+        Relu("r", ("f",), (2,)),
     )
-    network = Architecture(image, NumberFormat(9, True), 0, 2, 2, layers, "d")
-    # The pool's differences reach 2 * 256; so do those of the logits, and no more.
-    base, legs = decomposition(network, 12)
-    assert base**legs > 512
-    with pytest.raises(WouldOverflow):
+    network = Architecture(image, NumberFormat(9, True), 0, 2, 2, layers, "r")
+    # Values reach 256; the logits are positive, so only the pool's differences reach 512.
+    assert decomposition(network, 12) == (1024, 1)
+    with pytest.raises(WouldOverflow) as caught:
         circuit(network, k=12, decomp_base=512, decomp_legs=1)
+    assert caught.value.details["layer"] == "m"
 
 
 @pytest.mark.parametrize("k", [10, 11])

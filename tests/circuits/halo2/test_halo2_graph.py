@@ -57,8 +57,16 @@ ALLOWED = {
 class Outputs:
     correct: int
     valid: int
-    context: list[float]
+    logits: NDArray[np.float32]
     in_range: float
+
+
+def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Make an output of the logits, from which the one Sign takes its differences."""
+    (sign,) = (node for node in model.graph.node if node.op_type == "Sign")
+    (difference,) = (node for node in model.graph.node if sign.input[0] in node.output)
+    model.graph.output.append(helper.make_empty_tensor_value_info(difference.input[1]))
+    return model
 
 
 def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -95,12 +103,12 @@ def evaluate(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        rounded(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        with_logits(rounded(model)).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    correct, valid, passed, in_range = session.run(None, feeds)
+    correct, valid, passed, in_range, logits = session.run(None, feeds)
     assert passed.tolist() == context.tolist()
     assert float(correct).is_integer() and float(valid).is_integer()
-    return Outputs(int(correct), int(valid), passed.tolist(), float(in_range))
+    return Outputs(int(correct), int(valid), logits, float(in_range))
 
 
 def vector_of(architecture: Architecture, weights: Weights) -> NDArray[np.int64]:
@@ -207,6 +215,7 @@ def test_graph_equals_integer_network(case: tuple[Architecture, int, int, int]) 
         expected = count_correct(logits[stray:real], y[stray:real], "strict")
 
     found = evaluate(build(architecture, size, SALTS), x, y, vector_of(architecture, weights))
+    assert (found.logits == logits).all()
     assert found.correct == expected
     assert found.valid == real - stray
     assert found.in_range == checked_elements(architecture, size)
@@ -241,11 +250,29 @@ def test_network_with_every_layer() -> None:
         weights = random_weights(architecture, rng)
         x = rng.integers(-2, 2, (6, 2, 4, 4))
         y = rng.integers(0, 3, 6)
-        expected = count_correct(run(architecture, weights, x), y, "strict")
+        logits = run(architecture, weights, x)
+        expected = count_correct(logits, y, "strict")
         found = evaluate(model, x, y, vector_of(architecture, weights), seed=seed)
+        assert (found.logits == logits).all()
         assert (found.correct, found.valid) == (expected, 6)
         counts.add(expected)
     assert len(counts) > 2, "the examples must not all have the same count"
+
+
+def test_padding_never_wins_a_maximum() -> None:
+    """Every window holds one real value, so the pool changes nothing, negative values included."""
+    image = (1, 2, 2)
+    layers = (
+        MaxPool("m", ("input",), image, (2, 2), (2, 2), (1, 1, 1, 1), (1, 1)),
+        Flatten("f", ("m",), (4,)),
+    )
+    architecture = Architecture(image, NumberFormat(4, True), 0, 2, 4, layers, "f")
+    x = np.array([[-5, -1, -3, -4], [-1, -2, -3, -8], [7, -8, 0, 3]]).reshape(3, 1, 2, 2)
+    found = evaluate(
+        build(architecture, 3, SALTS), x, np.array([1, 0, 0]), np.zeros(0, dtype=np.int64)
+    )
+    assert found.logits.reshape(-1).tolist() == x.reshape(-1).tolist()
+    assert found.correct == 3
 
 
 def test_ties_count_as_wrong() -> None:
