@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class OpeningCounter:
         """
         with self._locked():
             used = self.used()
-            self._require(used, dict.fromkeys(uses, 1))
+            self._require(used, Counter(uses))
             for use in uses:
                 used[use.commitment] = used.get(use.commitment, 0) + 1
             artefact.save(self._path, "openings", VERSION, {"used": used}, secret=True)
@@ -86,8 +87,11 @@ class OpeningCounter:
 
     @staticmethod
     def _require(used: Mapping[str, int], needs: Mapping[Use, int]) -> None:
+        wanted: Counter[str] = Counter()
         for use, count in needs.items():
-            so_far = used.get(use.commitment, 0)
+            wanted[use.commitment] += count
+        for use in needs:
+            so_far, count = used.get(use.commitment, 0), wanted[use.commitment]
             if so_far + count > use.budget:
                 raise OpeningBudgetSpent(
                     f"{use.name} has been opened {so_far} of {use.budget} times and {count} more "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from circuits.bundle import Bundle
-from circuits.errors import CorruptedArtefact, WorkerFailed
+from circuits.errors import CorruptedArtefact, SrsInvalid, WorkerFailed
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import BACKEND, Circuit
 from circuits.halo2.keys import Keys, derive
@@ -119,6 +120,8 @@ def prove_testset(
 
     Raises
     ------
+    SrsInvalid
+        If the SRS is not the one the circuit names.
     ShapeMismatch, CorruptedArtefact
         If the parts do not belong together or a secret does not open its commitment.
     OutOfMemory
@@ -183,6 +186,13 @@ class _Session:
     def check_secrets(self, progress: Progress) -> None:
         """Find every mismatch before an opening, or an hour, is spent."""
         task = self.task
+        if task.srs.digest != task.circuit.srs:
+            raise SrsInvalid(
+                f"the circuit is for the SRS {task.circuit.srs}, and {task.srs.path} is "
+                f"{task.srs.digest}",
+                expected=task.circuit.srs,
+                found=task.srs.digest,
+            )
         require_testset(task.circuit, task.manifest)
         require_model(task.circuit, task.model)
         progress("commitments", 0, 2)
@@ -226,6 +236,17 @@ class _Session:
         return [found[shard.index] for shard in shards]
 
     def prove_one(self, shard: ShardEntry) -> ShardProof:
+        """Prove a shard, unless another has failed; then nothing is begun any more."""
+        try:
+            if self.stop.is_set():
+                raise WorkerFailed("proving was stopped")
+            return self._prove_one(shard)
+        except BaseException:
+            # Here, since the pool hands out the next shard before anyone looks at the failure.
+            self.stop.set()
+            raise
+
+    def _prove_one(self, shard: ShardEntry) -> ShardProof:
         task = self.task
         kept = self._finished(shard)
         public = partial(instances, task.circuit, samples=shard.samples, context=task.context)
@@ -280,7 +301,9 @@ class _Session:
 
     def _finished(self, shard: ShardEntry) -> ShardProof | None:
         kept = self.checkpoints.load(self._key(shard))
-        return kept if kept is not None and self._opens(kept, shard) else None
+        with contextlib.suppress(CorruptedArtefact):
+            return kept if kept is not None and self._opens(kept, shard) else None
+        return None
 
     def _key(self, shard: ShardEntry) -> dict[str, str]:
         task = self.task

@@ -19,7 +19,7 @@ from typing import Any
 
 import platformdirs
 
-from circuits.encoding import canonical_json, file_digest, parse_canonical, sync_folder
+from circuits.encoding import canonical_json, file_digest, is_hex, parse_canonical, sync_folder
 from circuits.errors import CorruptedArtefact, SrsInvalid
 from circuits.halo2.circuit import Circuit
 from circuits.halo2.graph import build
@@ -184,7 +184,16 @@ def _digests(folder: Path) -> dict[str, str] | None:
     except FileNotFoundError:
         return None
     found = parse_canonical(data, "digests.json")
-    return {name: str(value) for name, value in found.items()}
+    required = set(_FILES.values()) - {_FILES["proving_key"]}
+    if not isinstance(found, dict) or not (
+        required <= found.keys() <= set(_FILES.values())
+        and all(is_hex(value, 32) for value in found.values())
+    ):
+        raise CorruptedArtefact(
+            f"{folder / 'digests.json'} is damaged: delete the folder and it is derived again",
+            artefact="digests.json",
+        )
+    return found
 
 
 def _graph_bytes(circuit: Circuit) -> bytes:

@@ -50,7 +50,7 @@ def srs(home: Path) -> SrsInfo:
 def mlp(srs: SrsInfo, folder: Path) -> Bench:
     """Three samples, of which one is padding, through a 3-3-3 network; one of two is right."""
     architecture = mlp_architecture()
-    made = bench(
+    return bench(
         circuit_for(architecture, srs, shard_size=3),
         srs,
         folder,
@@ -58,18 +58,17 @@ def mlp(srs: SrsInfo, folder: Path) -> Bench:
         x=np.array([[3, -2, 5], [-4, 1, 2]]),
         y=np.array([0, 1]),
     )
-    return made
 
 
 @pytest.fixture(scope="session")
 def conv(srs: SrsInfo, folder: Path) -> Bench:
-    """One sample through a network with every layer that the circuit supports."""
+    """Two samples through a network with every layer that the circuit supports."""
     architecture = conv_architecture()
     return bench(
-        circuit_for(architecture, srs, shard_size=1),
+        circuit_for(architecture, srs, shard_size=2, columns=4),
         srs,
         folder,
         weights=random_weights(architecture, 5),
-        x=np.random.default_rng(1).integers(0, 8, (1, 2, 4, 4)),
-        y=np.array([0]),
+        x=np.random.default_rng(1).integers(0, 8, (2, 2, 3, 3)),
+        y=np.array([0, 1]),
     )

@@ -221,8 +221,7 @@ def substitute(
     """Return the graph in which readers of `edge` (all, or those named) read `value` instead."""
     forged = onnx.ModelProto.FromString(model.SerializeToString())
     graph = forged.graph
-    value = np.asarray(value)
-    value = value if value.dtype == np.bool_ else value.astype(np.float32)
+    value = np.asarray(value, np.float32)
     shape = value.shape or (1,)
     # Not Gather: the compiler folds one that takes a whole operand, and the layout would change.
     pick = np.arange(shape[0], 2 * shape[0]).reshape(-1, *[1] * (len(shape) - 1))
@@ -266,11 +265,8 @@ def substitute(
 
 def off_by_one(value: NDArray[Any], at: int = -1) -> NDArray[Any]:
     """The least forgery: one element, one off, so that what follows stays within its tables."""
-    forged = np.asarray(value).copy()
-    if forged.dtype == np.bool_:
-        forged.reshape(-1)[at] ^= True
-    else:
-        forged.reshape(-1)[at] += -1 if forged.reshape(-1)[at] > 1 else 1
+    forged = np.asarray(value, np.float32).copy()
+    forged.reshape(-1)[at] += -1 if forged.reshape(-1)[at] > 1 else 1
     return forged
 
 
@@ -292,17 +288,18 @@ def mlp_architecture(hidden: int = 3) -> Architecture:
 
 def conv_architecture() -> Architecture:
     """Padding, stride, groups, both pools, and a residual sum with a shift."""
+    windows = ((4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1))
     return Architecture(
-        input_shape=(2, 4, 4),
+        input_shape=(2, 3, 3),
         input_format=NumberFormat(3, False),
         input_exponent=0,
         weight_bits=3,
         classes=2,
         layers=(
-            Conv2d("conv", ("input",), (2, 4, 4), (3, 3), (2, 2), (1, 1, 0, 0), (1, 1), 4, 2, True),
+            Conv2d("conv", ("input",), (2, 3, 3), (2, 2), (2, 2), (1, 1, 0, 0), (1, 1), 4, 2, True),
             Relu("relu", ("conv",), (4, 2, 2)),
-            SumPool("sum", ("relu",), (4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1)),
-            MaxPool("max", ("relu",), (4, 2, 2), (2, 2), (1, 1), (1, 1, 0, 0), (1, 1)),
+            SumPool("sum", ("relu",), *windows),
+            MaxPool("max", ("relu",), *windows),
             Add("add", ("sum", "max"), (4, 2, 2), (0, 1)),
             Flatten("flat", ("add",), (16,)),
             Dense("dense", ("flat",), 16, 2, True),

@@ -82,7 +82,6 @@ def test_other_version_is_named(version: Any) -> None:
         decode(version=version)
 
 
-@pytest.mark.xfail(reason="bug: True == 1")
 def test_version_that_only_equals_one_is_refused() -> None:
     with pytest.raises((CorruptedArtefact, WrongVersion)):
         decode(version=True)

@@ -116,7 +116,6 @@ def test_tampered_statement_is_refused(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("backend", [5, None, {}, [], "", "Halo2", "plonk"])
-@pytest.mark.xfail(reason="bug: the backend is not looked at")
 def test_backend_is_one_of_two(backend: Any) -> None:
     with pytest.raises(CorruptedArtefact):
         Statement.decode(tampered(backend=backend))
@@ -166,7 +165,6 @@ def test_malformed_context_is_refused(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("origin", [5, None, b"x", "\ud800"])
-@pytest.mark.xfail(reason="bug: the origin is not looked at")
 def test_origin_is_text(origin: Any) -> None:
     with pytest.raises(CorruptedArtefact):
         Context("11" * 32, "22" * 32, 7, origin)

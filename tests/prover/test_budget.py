@@ -51,7 +51,6 @@ def test_all_or_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("second", [B, Use("again", B.commitment, 2)])
-@pytest.mark.xfail(reason="bug: uses are checked one by one")
 def test_the_same_commitment_twice_in_one_call(path: Path, second: Use) -> None:
     counter = OpeningCounter(path)
     counter.reserve(B)

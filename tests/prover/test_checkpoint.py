@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from circuits.encoding import canonical_json
+from circuits.errors import FolderInUse
 from prover.checkpoint import Checkpoints
 from prover.halo2 import ShardProof
 
@@ -90,6 +91,25 @@ def test_witnesses_of_killed_processes_are_removed(tmp_path: Path) -> None:
     (stale / "witness.json").write_text("secret")
     (tmp_path / "notes.txt").write_text("the user's")
     kept = Checkpoints(tmp_path)
-    assert not stale.exists()
+    assert stale.exists(), "it can be a living process's until the folder is locked"
+    with kept.locked():
+        assert not stale.exists()
     assert kept.load(KEY) == PROOF
     assert (tmp_path / "notes.txt").exists()
+
+
+def test_folder_has_one_user_at_a_time(tmp_path: Path) -> None:
+    first, second = Checkpoints(tmp_path), Checkpoints(tmp_path)
+    with first.locked():
+        living = tmp_path / ".witness-living"
+        living.mkdir()
+        with pytest.raises(FolderInUse, match="another process") as caught, second.locked():
+            pass
+        assert caught.value.code == "FOLDER_IN_USE"
+        assert living.exists(), "a witness in use must not be swept away"
+    with second.locked():
+        assert not living.exists()
+    with pytest.raises(ZeroDivisionError), first.locked():
+        raise ZeroDivisionError
+    with second.locked():
+        pass

@@ -16,6 +16,7 @@ import pytest
 from circuits.bundle import Bundle
 from circuits.errors import (
     CorruptedArtefact,
+    FolderInUse,
     OpeningBudgetSpent,
     OutOfMemory,
     ShapeMismatch,
@@ -194,7 +195,6 @@ def test_interrupted_proof_continues(
     assert accepted(tiny, bundle)
 
 
-@pytest.mark.xfail(reason="bug: a free thread takes the next shard at once", strict=False)
 def test_no_shard_is_begun_after_a_failure(tiny: World, task: Task, recorder: Recorder) -> None:
     """An opening is worth something: a failed run must not spend more of them."""
     recorder.fail[0] = WorkerFailed("no more memory")
@@ -204,7 +204,6 @@ def test_no_shard_is_begun_after_a_failure(tiny: World, task: Task, recorder: Re
     assert openings(task) == (1, [1, 0, 0])
 
 
-@pytest.mark.xfail(reason="bug: kill_all reaches running processes only")
 def test_a_shard_between_two_processes_ends_too(
     tiny: World, task: Task, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +235,13 @@ def test_a_shard_between_two_processes_ends_too(
     with pytest.raises(Interrupted):
         prove(task, jobs=2)
     assert not list(task.run_folder.glob("shard-*")), "it was proven to the end all the same"
+
+
+def test_a_folder_in_use_is_refused(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "derive", no_work)
+    with Checkpoints(task.run_folder).locked(), pytest.raises(FolderInUse):
+        prove(task)
+    assert openings(task) == (0, [0, 0, 0])
 
 
 # --- refused before anything is spent
@@ -304,7 +310,6 @@ def test_parts_that_do_not_belong_together(
     assert openings(task) == (0, [0, 0, 0])
 
 
-@pytest.mark.xfail(reason="bug: CorruptedArtefact about the opening instead")
 def test_another_srs_is_named(
     tiny: World, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,7 +376,6 @@ def test_foreign_and_damaged_checkpoints_are_proven_anew(
     assert accepted(tiny, bundle)
 
 
-@pytest.mark.xfail(reason="bug: CorruptedArtefact ends the run")
 def test_checkpoint_with_too_short_a_proof_is_proven_anew(
     tiny: World, task: Task, recorder: Recorder
 ) -> None:
@@ -458,7 +462,7 @@ def test_nothing_secret_stays_behind(
     assert leaks(needles, zkpot_home) == []
     assert list(scratch.iterdir()) == []
     names = {p.name.split("-")[0] for p in task.run_folder.iterdir()}
-    assert names == {"shard"}
+    assert names == {"shard", ".lock"}
 
 
 def test_stale_witness_is_removed_when_the_work_continues(task: Task) -> None:

@@ -191,7 +191,7 @@ def shards(draw: st.DrawFn) -> tuple[Architecture, int, int, int]:
     return architecture, size, draw(st.integers(0, size)), draw(st.integers(0, 2**32 - 1))
 
 
-@settings(max_examples=150,
+@settings(max_examples=300,
           suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])  # fmt: skip
 @given(shards())
 def test_graph_equals_integer_network(case: tuple[Architecture, int, int, int]) -> None:

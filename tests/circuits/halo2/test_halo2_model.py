@@ -113,7 +113,6 @@ def test_name_binds_k_and_srs() -> None:
     assert len(names) == 4
 
 
-@pytest.mark.xfail(reason="bug: the SRS file is not compared with circuit.srs")
 def test_srs_of_another_circuit_is_refused(tiny: World, tmp_path: Path) -> None:
     """A commitment under another SRS than the circuit's opens nothing and is found out late."""
     data = bytearray(tiny.srs.path.read_bytes())
@@ -179,7 +178,6 @@ def test_repr_and_str_hide_everything(tiny: World) -> None:
         assert "array" not in text and "salts" not in text
 
 
-@pytest.mark.xfail(reason="bug: the generated __eq__ compares arrays")
 def test_loaded_openings_can_be_compared(tiny: World, tmp_path: Path) -> None:
     tiny.model.save(tmp_path / "secret")
     one, two = (ModelOpening.load(tmp_path / "secret") for _ in range(2))

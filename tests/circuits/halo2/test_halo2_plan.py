@@ -63,7 +63,6 @@ def test_too_many_samples_are_refused_with_numbers() -> None:
 
 @pytest.mark.ezkl
 @pytest.mark.parametrize("shard_size", [40, 80])
-@pytest.mark.xfail(reason="bug: assignments a sample grow with the columns")
 def test_the_number_of_samples_it_offers_does_fit(shard_size: int) -> None:
     with pytest.raises(WouldOverflow) as caught:
         fit(shard_size)
@@ -114,7 +113,6 @@ def test_not_even_one_sample_fits() -> None:
 
 @pytest.mark.ezkl
 @pytest.mark.parametrize(("features", "samples"), [(300, 8), (507, 2)])
-@pytest.mark.xfail(reason="bug: only the rows are looked at")
 def test_shard_size_respects_the_column_of_features(features: int, samples: int) -> None:
     """With many columns the committed features, not the rows, are what fills up first."""
     size = fit_shard_size(

@@ -159,7 +159,6 @@ def test_run_arguments_become_attributes(fake: None) -> None:
     }
 
 
-@pytest.mark.xfail(reason="bug: ru_maxrss survives exec", condition=sys.platform == "linux")
 def test_peak_memory_is_the_childs_own(fake: None) -> None:
     """On Linux a new program starts with the peak of the process that it was forked from."""
     small = call_ezkl("grow", timeout=LONG, megabytes=1).peak_rss

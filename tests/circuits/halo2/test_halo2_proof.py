@@ -88,7 +88,6 @@ def test_damaged_proof_is_refused(tiny: World, tiny_keys: Keys, tiny_bundle: Bun
 
 
 @pytest.mark.ezkl
-@pytest.mark.xfail(reason="bug: any exception of ezkl counts as a refusal")
 def test_a_verifier_that_cannot_work_does_not_refuse(
     tiny: World, tiny_keys: Keys, tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
