@@ -39,6 +39,8 @@ def decode(data: bytes, kind: str, version: int, types: Mapping[str, type]) -> d
         found = value.get("magic") if isinstance(value, dict) else None
         raise CorruptedArtefact(f"this is no {kind} file but {found or 'something else'}",
                                 artefact=kind)  # fmt: skip
+    if isinstance(value.get("version"), bool):  # which would equal 1
+        raise CorruptedArtefact(f"{kind} file: the version is no number", artefact=kind)
     if value.get("version") != version:
         raise WrongVersion(
             f"the {kind} file has version {value.get('version')}, this tool reads {version}"

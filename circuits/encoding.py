@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ import rfc8785
 from circuits.errors import CorruptedArtefact, MissingArtefact
 
 DIGEST_BYTES = 32
+
+_MAX_DEPTH = 64
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -51,6 +55,7 @@ def parse_canonical(data: bytes, name: str) -> Any:
     CorruptedArtefact
         If `data` is not JSON, or not the canonical encoding of what it says.
     """
+    _refuse_depth(data, name)
     try:
         value = json.loads(data)
         again = canonical_json(value)
@@ -59,6 +64,16 @@ def parse_canonical(data: bytes, name: str) -> Any:
     if again != data:
         raise CorruptedArtefact(f"{name} is JSON, but not in canonical form", artefact=name)
     return value
+
+
+def _refuse_depth(data: bytes, name: str) -> None:
+    # py_ecc raises Python's recursion limit, without which nested brackets overflow the C stack
+    # of the JSON parser: a few kilobytes from a stranger would end the process.
+    depth = 0
+    for bracket in re.sub(rb"[^][{}]", b"", _STRING.sub(b"", data)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_DEPTH:
+            raise CorruptedArtefact(f"{name} is nested too deeply", artefact=name)
 
 
 def _refuse_floats(value: Any) -> None:

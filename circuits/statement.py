@@ -13,6 +13,14 @@ from circuits.encoding import canonical_json, digest, is_hex, json_digest, parse
 from circuits.errors import CorruptedArtefact, WrongVersion
 
 STATEMENT_VERSION = 1
+BACKENDS = ("halo2", "sumcheck")
+
+
+def _is_text(value: object) -> bool:
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,12 @@ class Context:
 
     def __post_init__(self) -> None:
         ok = is_hex(self.submitter, 32) and is_hex(self.task, 32)
-        if not ok or type(self.round) is not int or not 0 <= self.round < 2**32:
+        if (
+            not ok
+            or type(self.round) is not int
+            or not 0 <= self.round < 2**32
+            or not _is_text(self.origin)
+        ):
             raise CorruptedArtefact("context fields are malformed", artefact="context")
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,8 +105,10 @@ class Statement:
     def __post_init__(self) -> None:
         hexes = (self.circuit, self.model, self.testset, self.context)
         counts = (self.samples, self.correct, *self.shard_correct)
-        if not all(is_hex(h, 32) for h in hexes) or not all(
-            type(c) is int and 0 <= c < 2**53 for c in counts
+        if (
+            self.backend not in BACKENDS
+            or not all(is_hex(h, 32) for h in hexes)
+            or not all(type(c) is int and 0 <= c < 2**53 for c in counts)
         ):
             raise CorruptedArtefact("statement fields are malformed", artefact="statement")
         if self.correct != sum(self.shard_correct) or self.correct > self.samples:

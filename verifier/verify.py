@@ -12,9 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from circuits.bundle import MAX_BYTES, Bundle
-from circuits.encoding import read_bytes
-from circuits.errors import ArtefactError, InputError, ProofRejected, WrongContext, WrongVersion
+from circuits.bundle import Bundle
+from circuits.errors import (
+    ArtefactError,
+    InputError,
+    MissingArtefact,
+    ProofRejected,
+    WrongContext,
+    WrongVersion,
+)
 from circuits.halo2 import keys as halo2_keys
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import BACKEND, Circuit
@@ -113,10 +119,9 @@ def verify_bundle(
     WorkerFailed
         If the backend crashed or ran out of time.
     """
-    data = read_bytes(bundle, "bundle", MAX_BYTES) if isinstance(bundle, Path) else bundle
     run = _Run(expected, options or Options())
     try:
-        run.run(data)
+        run.run(bundle)
     except ProofRejected as error:
         return run.verdict(error)
     return run.verdict(None)
@@ -146,11 +151,11 @@ class _Run:
             raise
         self.checks.append(Check(name, True, detail, time.monotonic() - begin))
 
-    def run(self, data: bytes) -> None:
+    def run(self, source: Path | bytes) -> None:
         expected, options = self.expected, self.options
         manifest = expected.manifest
         with self.check("format"):
-            bundle, circuit = _read(data)
+            bundle, circuit = _read(source)
             self.bundle = bundle
         statement = bundle.statement
         with self.check("circuit", circuit.digest):
@@ -218,12 +223,14 @@ def _examined(check: str) -> Iterator[None]:
         raise ProofRejected(check, error.message, reason=error.code) from None
 
 
-def _read(data: bytes) -> tuple[Bundle, Circuit]:
+def _read(source: Path | bytes) -> tuple[Bundle, Circuit]:
     try:
-        bundle = Bundle.decode(data)
+        bundle = Bundle.load(source) if isinstance(source, Path) else Bundle.decode(source)
         if bundle.statement.backend != BACKEND:
             raise WrongVersion(f"this verifier has no backend {bundle.statement.backend!r}")
         return bundle, Circuit.from_dict(bundle.circuit)
+    except MissingArtefact:
+        raise
     except (ArtefactError, InputError) as error:
         raise ProofRejected("format", error.message, reason=error.code) from None
 

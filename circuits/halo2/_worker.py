@@ -32,8 +32,7 @@ def main() -> None:
         text = str(error).strip().splitlines() or [""]
         answer = {"error": f"{type(error).__name__}: {text[0][:300]}"}
     answer["seconds"] = time.monotonic() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answer["peak_rss"] = peak if sys.platform == "darwin" else peak * 1024
+    answer["peak_rss"] = _peak_rss()
     try:
         text_answer = json.dumps(answer)
     except TypeError:
@@ -42,6 +41,15 @@ def main() -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(text_answer)
     partial.rename(path)
+
+
+def _peak_rss() -> int:
+    # Not ru_maxrss on Linux: it survives exec, so it would be at least the parent's size.
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _die_with_parent() -> None:

@@ -64,10 +64,10 @@ class Circuit:
 
     def __post_init__(self) -> None:
         ranges = {
-            "shard_size": (1, 1 << MAX_K),
             "k": (MIN_K, MAX_K),
+            "shard_size": (1, 1 << MAX_K),
             "columns": (1, MAX_COLUMNS),
-            "decomp_base": (2, 1 << (self.k - 1)),
+            "decomp_base": (2, 1 << (min(max(self.k, MIN_K), MAX_K) - 1)),
             "decomp_legs": (1, MAX_LEGS),
             "testset_budget": (1, MAX_BUDGET),
             "model_budget": (1, MAX_BUDGET),
@@ -135,7 +135,7 @@ class Circuit:
             raise CorruptedArtefact("not a circuit file", artefact="circuit")
         fixed = {"version": VERSION, "backend": BACKEND, "backend_version": EZKL_VERSION}
         for name, expected in fixed.items():
-            if value.get(name) != expected:
+            if type(value.get(name)) is not type(expected) or value[name] != expected:
                 raise WrongVersion(
                     f"the circuit has {name} {value.get(name)!r}, this tool has {expected!r}"
                 )

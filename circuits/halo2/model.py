@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from circuits import artefact
-from circuits.encoding import is_hex, json_digest
-from circuits.errors import CorruptedArtefact
+from circuits.encoding import file_digest, is_hex, json_digest
+from circuits.errors import CorruptedArtefact, SrsInvalid
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import BACKEND, Circuit
 from circuits.halo2.graph import weight_order
@@ -104,7 +104,7 @@ def model_id(commitment: bytes, k: int, srs: str) -> str:
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ModelOpening:
     """Everything a prover needs to open a model commitment; secret.
 
@@ -186,7 +186,19 @@ def commit_model(
     -------
     ModelCommitment, ModelOpening
         What to publish and what to keep.
+
+    Raises
+    ------
+    SrsInvalid
+        If the SRS is not the one the circuit names.
     """
+    found = file_digest(srs)
+    if found != circuit.srs:
+        raise SrsInvalid(
+            f"the circuit is for the SRS {circuit.srs}, and {srs} is {found}",
+            expected=circuit.srs,
+            found=found,
+        )
     salts = tuple(randbelow(FIELD_ORDER) for _ in range(circuit.model_budget + 1))
     vector = weight_vector(circuit.architecture, weights) + list(salts)
     commitment = ModelCommitment(

@@ -7,6 +7,7 @@ against the one on which that was done.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,15 @@ def fit_columns(
         # Assignments hardly depend on the columns, so this is nearly always the second try.
         columns = max(columns + 1, -(-sizing.assignments // room))
         if columns > MAX_COLUMNS:
-            samples = shard_size * room * MAX_COLUMNS // sizing.assignments
+            samples = fit_shard_size(
+                architecture,
+                shard_size,
+                k=k,
+                columns=MAX_COLUMNS,
+                testset_budget=testset_budget,
+                model_budget=model_budget,
+                srs=srs,
+            )
             raise WouldOverflow(
                 "the shard",
                 sizing.assignments.bit_length(),
@@ -195,9 +204,15 @@ def fit_shard_size(
         )
 
     room = column_capacity(k) * columns
-    one, two = size(1).assignments, size(2).assignments
-    per_sample = max(1, two - one)
-    most = min(samples, (room - one) // per_sample + 1)
+    one = size(1).assignments
+    # The features of a shard share one column with their salts.
+    most = min(
+        samples, (column_capacity(k) - testset_budget - 1) // math.prod(architecture.input_shape)
+    )
+    if most > 1:
+        most = min(most, (room - one) // max(1, size(2).assignments - one) + 1)
+    elif one > room:
+        most = 0
     if most < 1:
         raise WouldOverflow(
             "one sample", one.bit_length(), room.bit_length(), "use a larger k or more columns"

@@ -90,7 +90,7 @@ def test_what_json_lacks_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "library",
-    ["json", pytest.param("py_ecc", marks=pytest.mark.xfail(reason="bug: segmentation fault"))],
+    ["json", "py_ecc"],
 )
 def test_deep_nesting_is_an_error_and_no_crash(library: str) -> None:
     """In a process of its own: py_ecc lifts the interpreter's guard of the C stack."""

@@ -248,7 +248,7 @@ def test_development_is_refused_by_default(good, store, monkeypatch):
     info = srs.make_development(K)
     assert info.origin == "development"
     assert "development" in info.path.name
-    with pytest.raises(SrsMissing):
+    with pytest.raises(SrsInsecure):
         srs.find(K)
     with pytest.raises(SrsInsecure):
         srs.require(info.path)
