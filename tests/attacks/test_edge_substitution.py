@@ -56,7 +56,7 @@ def _roles(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _edges(architecture: Architecture, shard_size: int, *, layers_only: bool) -> Iterator[Any]:
-    """Every tensor, or those up to the logits; where several nodes compute with it, also each of them alone.
+    """Every tensor, or those up to the logits; of several nodes that read one, also each alone.
 
     A node that only moves values computes nothing: what it takes is an edge of its own. Neither
     does the cast of a comparison, for which ezkl lays out no cell: its result is attacked.

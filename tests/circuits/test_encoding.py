@@ -110,6 +110,34 @@ def test_deep_nesting_is_an_error_and_no_crash(library: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.xfail(reason="bug: quadratic search, and UTF-16 hides brackets in strings")
+@pytest.mark.parametrize(
+    "payload",
+    [
+        # Every quote is escaped: a search for strings must not begin anew at each.
+        "b'\"' + b'\\\\\"' * 1_000_000",
+        # The second byte of this letter looks like a quote, and hides the brackets after it.
+        "('[\"\\u2201\",' + '[' * 200_000 + '\"').encode('utf-16')",
+        "('[\"\\u0122\",' + '[' * 200_000 + '\"').encode('utf-16')",
+    ],
+)
+def test_depth_is_found_in_one_pass_and_in_any_encoding(payload: str) -> None:
+    code = (
+        "import py_ecc\n"
+        "from circuits.encoding import parse_canonical\n"
+        "from circuits.errors import CorruptedArtefact\n"
+        f"data = {payload}\n"
+        "try:\n"
+        "    parse_canonical(data, 'thing')\n"
+        "except CorruptedArtefact:\n"
+        "    raise SystemExit(0)\n"
+        "raise SystemExit('accepted')\n"
+    )
+    # The limit is for what would take hours.
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert done.returncode == 0
+
+
 # --- digests
 
 

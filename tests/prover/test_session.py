@@ -6,6 +6,7 @@ import base64
 import json
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +203,30 @@ def test_no_shard_is_begun_after_a_failure(tiny: World, task: Task, recorder: Re
         prove(task)
     assert recorder.proven == [0]
     assert openings(task) == (1, [1, 0, 0])
+
+
+@pytest.mark.xfail(reason="bug: the first future that ends is looked at, not the first failure")
+def test_the_first_failure_is_the_one_reported(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stops the others must not hide behind their being stopped."""
+    stopped = threading.Event()
+
+    class SlowToStop(threading.Event):
+        def set(self) -> None:
+            super().set()
+            if not stopped.is_set():
+                stopped.set()
+                time.sleep(1)  # the other shard ends meanwhile
+
+    def fail(*args: Any, **kwargs: Any) -> ShardProof:
+        if shard_of(task, kwargs["features"]) == 0:
+            raise WorkerFailed("the reason")
+        assert stopped.wait(60)
+        raise WorkerFailed("a consequence")
+
+    monkeypatch.setattr(session.threading, "Event", SlowToStop)
+    monkeypatch.setattr(session, "prove_shard", fail)
+    with pytest.raises(WorkerFailed, match="the reason"):
+        prove(task, jobs=2)
 
 
 def test_a_shard_between_two_processes_ends_too(
