@@ -22,7 +22,8 @@ from circuits.errors import CorruptedArtefact, MissingArtefact
 DIGEST_BYTES = 32
 
 _MAX_DEPTH = 64
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Brackets, and whole strings; one that never ends is a token too, so that none is read twice.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -55,9 +56,11 @@ def parse_canonical(data: bytes, name: str) -> Any:
     CorruptedArtefact
         If `data` is not JSON, or not the canonical encoding of what it says.
     """
-    _refuse_depth(data, name)
     try:
-        value = json.loads(data)
+        # Decoded here: json would guess at UTF-16, in which no bracket is where it seems.
+        text = data.decode()
+        _refuse_depth(text, name)
+        value = json.loads(text)
         again = canonical_json(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise CorruptedArtefact(f"{name} is not canonical JSON: {error}", artefact=name) from None
@@ -66,14 +69,17 @@ def parse_canonical(data: bytes, name: str) -> Any:
     return value
 
 
-def _refuse_depth(data: bytes, name: str) -> None:
+def _refuse_depth(text: str, name: str) -> None:
     # py_ecc raises Python's recursion limit, without which nested brackets overflow the C stack
     # of the JSON parser: a few kilobytes from a stranger would end the process.
     depth = 0
-    for bracket in re.sub(rb"[^][{}]", b"", _STRING.sub(b"", data)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > _MAX_DEPTH:
-            raise CorruptedArtefact(f"{name} is nested too deeply", artefact=name)
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise CorruptedArtefact(f"{name} is nested too deeply", artefact=name)
+        elif token[0] in "]}":
+            depth -= 1
 
 
 def _refuse_floats(value: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,8 @@ _OPERATORS: dict[str, type[Layer]] = {
 _TAGS = {kind: tag for tag, kind in _OPERATORS.items()}
 _MAX_WEIGHT_BITS = 32
 _MAX_EXPONENT = 64
+_MAX_LAYERS = 1024
+"""Bounds grow with every layer, so a hostile description must not have any number of them."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Architecture:
         return json_digest("architecture", self.to_dict())
 
 
-def check_layers(input_shape: Shape, classes: int, layers: Iterable[Layer], output: str) -> None:
+def check_layers(input_shape: Shape, classes: int, layers: Sequence[Layer], output: str) -> None:
     """Check that layers form a network from `input_shape` to `classes` logits.
 
     Raises
@@ -166,6 +168,8 @@ def check_layers(input_shape: Shape, classes: int, layers: Iterable[Layer], outp
         or the output is not the last layer or not a vector of `classes` logits.
     """
     check_shape("the input", input_shape)
+    if len(layers) > _MAX_LAYERS:
+        bad(f"there are {len(layers)} layers, more than {_MAX_LAYERS}")
     shapes: dict[str, Shape] = {INPUT: input_shape}
     used: set[str] = set()
     last = INPUT

@@ -182,6 +182,7 @@ class _Session:
         self.proven = 0
         self.lock = threading.Lock()
         self.stop = threading.Event()
+        self.failure: BaseException | None = None
 
     def check_secrets(self, progress: Progress) -> None:
         """Find every mismatch before an opening, or an hour, is spent."""
@@ -225,14 +226,15 @@ class _Session:
                 for future in as_completed(pending):
                     found[pending[future]] = future.result()
                     progress("shards", len(found), len(shards))
-            except BaseException:
+            except BaseException as error:
                 # The first failure, or Ctrl-C, ends the others too; what is done is on disk.
+                first = error if isinstance(error, KeyboardInterrupt) else self.failure
                 self.stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 while not all(future.done() for future in pending):
                     kill_all()
                     time.sleep(_KILL_INTERVAL)
-                raise
+                raise (first or error) from None
         return [found[shard.index] for shard in shards]
 
     def prove_one(self, shard: ShardEntry) -> ShardProof:
@@ -241,8 +243,10 @@ class _Session:
             if self.stop.is_set():
                 raise WorkerFailed("proving was stopped")
             return self._prove_one(shard)
-        except BaseException:
+        except BaseException as error:
             # Here, since the pool hands out the next shard before anyone looks at the failure.
+            with self.lock:
+                self.failure = self.failure or error
             self.stop.set()
             raise
 

@@ -207,6 +207,9 @@ def check_fits(circuit: Circuit) -> None:
         If a value needs more than the decomposition holds, a range-checked element more than the
         lookup table, or a committed tensor more than its one column (a second would be unsalted).
     """
+    if circuit.architecture.classes < 2:
+        # The count's equation tells a stray label from a right one only from two classes on.
+        raise CorruptedArtefact("circuit: fewer than two classes", artefact="circuit")
     layer, widest = _widest(circuit.architecture)
     room = circuit.decomp_base**circuit.decomp_legs
     if widest >= room:

@@ -19,8 +19,8 @@ from typing import Any
 
 import psutil
 
-_IDLE = 2.0
-_POLL = 0.25
+_IDLE = 1.0
+_POLL = 0.1
 
 
 class Refused(Exception):

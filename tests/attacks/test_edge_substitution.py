@@ -34,9 +34,9 @@ MLP_SHARD, CONV_SHARD = 3, 2
 def _roles(model: onnx.ModelProto) -> dict[str, str]:
     """Name the edges of the count by what they mean."""
     nodes = model.graph.node
-    by_type = {kind: [n for n in nodes if n.op_type == kind] for kind in ("Cast", "Sub", "Sign")}
-    one_hot, right = (node.output[0] for node in by_type["Cast"])
-    (difference,), (sign,) = by_type["Sub"], by_type["Sign"]
+    one_hot, right = (node.output[0] for node in nodes if node.op_type == "Cast")
+    (sign,) = (node for node in nodes if node.op_type == "Sign")
+    (difference,) = (node for node in nodes if sign.input[0] in node.output)
     equals = [node for node in nodes if node.op_type == "Equal"]
     products = [node for node in nodes if one_hot in node.input and node.op_type == "Mul"]
     (has_label,) = (n for n in nodes if one_hot in n.input and n.op_type == "ReduceSum")

@@ -110,7 +110,6 @@ def test_deep_nesting_is_an_error_and_no_crash(library: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.xfail(reason="bug: quadratic search, and UTF-16 hides brackets in strings")
 @pytest.mark.parametrize(
     "payload",
     [
@@ -134,7 +133,7 @@ def test_depth_is_found_in_one_pass_and_in_any_encoding(payload: str) -> None:
         "raise SystemExit('accepted')\n"
     )
     # The limit is for what would take hours.
-    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=30)
     assert done.returncode == 0
 
 

@@ -114,7 +114,7 @@ def test_not_even_one_sample_fits() -> None:
 @pytest.mark.ezkl
 @pytest.mark.parametrize(
     ("features", "samples"),
-    [(300, 8), pytest.param(507, 2, marks=pytest.mark.xfail(reason="bug: two are tried"))],
+    [(300, 8), (507, 2)],
 )
 def test_shard_size_respects_the_column_of_features(features: int, samples: int) -> None:
     """With many columns the committed features, not the rows, are what fills up first."""
