@@ -320,20 +320,39 @@ def test_weights_as_inputs_are_bound(srs, tmp_path, visibility):
 
 
 @pytest.mark.parametrize("operator", ["ArgMax", "ArgMin"])
-def test_argmax_sorts_through_shuffles(srs, tmp_path, mlp, operator):
+def test_argmax_needs_columns_that_are_refused(srs, tmp_path, mlp, operator):
     """The prediction's index comes from lookup columns that the prover fills: not ours to trust."""
-    model = _one_node(operator, "o", INT64, [2, 1], axis=1, keepdims=1)
-    plain = Plain.of(
-        tmp_path, srs, model,
-        input_visibility="polycommit", param_visibility="fixed", disable_freivalds=True,
-        ignore_range_check_inputs_outputs=True,
-    )  # fmt: skip
+    plain = Plain.of(tmp_path, srs, _index_of(operator), **_POLYCOMMIT)
     _refused_by_what_it_uses(mlp.circuit, _settings(mlp), plain.settings)
     assert plain.settings["num_shuffles"] > 0
+    assert plain.settings["num_dynamic_lookups"] > 0
 
 
-def test_onehot_takes_its_index_through_a_lookup_or_not_at_all():
-    """Our graphs hold neither OneHot nor any other operator that was not attacked."""
+def test_argmax_does_not_enforce_its_order_of_ties(srs, tmp_path):
+    """On ties the key of ArgMax takes a proof by ArgMin, whose sort has the opposite order.
+
+    ArgMax puts equal values in descending order of index and takes the last, ArgMin in ascending
+    order and takes the first. That one key accepts both shows that the order of ties, which
+    decides which class all-zero weights predict, is not constrained.
+    """
+    plain = Plain.of(tmp_path, srs, _index_of("ArgMax"), **_POLYCOMMIT)
+    tied, untied = np.full((1, 4), 7.0), np.array([[7.0, 3.0, 1.0, 2.0]])
+    for logits in (tied, untied):
+        assert plain.forge(_index_of("ArgMax"), logits) == ([0], True)
+    assert plain.forge(_index_of("ArgMin"), tied) == ([0], True)
+    assert plain.forge(_index_of("ArgMin"), untied) == ([2], False)
+
+
+_POLYCOMMIT = {
+    "input_visibility": "polycommit",
+    "param_visibility": "fixed",
+    "disable_freivalds": True,
+    "ignore_range_check_inputs_outputs": True,
+}
+
+
+def test_our_graphs_hold_only_attacked_operators():
+    """OneHot, ArgMax, Div and whatever else was not tried as an attacker are never emitted."""
     attacked = {
         "Add", "Cast", "Concat", "Equal", "Gather", "MatMul", "Mul", "Pow", "ReduceSum", "Relu",
         "Reshape", "Sign", "Sub", "Transpose",
@@ -343,13 +362,11 @@ def test_onehot_takes_its_index_through_a_lookup_or_not_at_all():
         assert used <= attacked
 
 
-def _one_node(
-    operator: str, output: str, kind: int, shape: list[int], **attributes: Any
-) -> onnx.ModelProto:
-    node = helper.make_node(operator, ["x"], [output], **attributes)
+def _index_of(operator: str) -> onnx.ModelProto:
+    node = helper.make_node(operator, ["x"], ["o"], axis=1, keepdims=1)
     graph = helper.make_graph(
-        [node], "g", [helper.make_tensor_value_info("x", FLOAT, [2, 4])],
-        [helper.make_tensor_value_info(output, kind, shape)],
+        [node], "g", [helper.make_tensor_value_info("x", FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("o", INT64, [1, 1])],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
