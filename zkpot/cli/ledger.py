@@ -206,7 +206,10 @@ def task(
     circuit, manifest = load_circuit(circuit_file), Manifest.load(testset)
     require_testset(circuit, manifest)
     info = find_srs(circuit.k, path=srs, allow_insecure=allow_insecure)
-    keys = derive(circuit, info.path, proving=False)
+    with out.progress() as progress:
+        progress("keys", 0, 1)
+        keys = derive(circuit, info.path, proving=False)
+        progress("keys", 1, 1)
     blob = circuit.encode()
     policy = Policy(
         minimum_accuracy=minimum,
@@ -315,8 +318,9 @@ def balance(folder: Path, who: str | None, out: Output) -> None:
 @command_output
 def audit(folder: Path, no_proofs: bool, vkey: str | None, srs: Path | None, out: Output) -> None:
     """Replay the log from its first entry, and verify every proof again."""
-    with Ledger.open(folder) as book:
-        verify = None if no_proofs else bundle_verifier(book, Options(srs=srs))
+    with Ledger.open(folder) as book, out.progress() as progress:
+        options = Options(srs=srs, progress=lambda name: progress(name, 0, 1))
+        verify = None if no_proofs else bundle_verifier(book, options)
         report = book.audit(verify, VerifierKey.parse(vkey) if vkey else None)
     out.result(report.to_dict())
     report.require()
