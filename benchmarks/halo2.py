@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from circuits.datasets import Dataset, load_dataset
 from circuits.halo2.keys import derive
@@ -153,7 +154,8 @@ def measure_naive(folder: Path, model: Path, x: np.ndarray[Any, np.dtype[np.floa
     files = {
         n: folder / n for n in ("settings", "compiled", "vk", "pk", "data", "witness", "proof")
     }
-    _write_input(files["data"], x)
+    model = _one_at_a_time(model, folder / "model.onnx")
+    _write_input(files["data"], x[:1])
     args = {"input_visibility": "hashed", "param_visibility": "fixed"}
     _call("gen_settings", model=model, output=files["settings"], py_run_args=args)
     _call(
@@ -192,6 +194,15 @@ def measure_naive(folder: Path, model: Path, x: np.ndarray[Any, np.dtype[np.floa
         proof_bytes=len(json.loads(files["proof"].read_bytes())["proof"]),
         verify_seconds_per_sample=verifying / len(x),
     )
+
+
+def _one_at_a_time(model: Path, path: Path) -> Path:
+    """Write the model with a batch of one, which is what ezkl wants."""
+    loaded = onnx.load(model)
+    for value in (*loaded.graph.input, *loaded.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(loaded, path)
+    return path
 
 
 def _write_input(path: Path, x: np.ndarray[Any, np.dtype[np.float64]]) -> None:

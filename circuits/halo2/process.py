@@ -109,7 +109,9 @@ def kill_all() -> None:
 
 
 def _environment(function: str, scratch: str, threads: int | None) -> dict[str, str]:
-    env = {**os.environ, "EZKL_REPO_PATH": scratch, "RUST_LOG": "off", "RUST_BACKTRACE": "0"}
+    # EZKL_ variables change limits, key formats and folders: two parties must not differ in them.
+    env = {k: v for k, v in os.environ.items() if not k.startswith("EZKL_")}
+    env |= {"EZKL_REPO_PATH": scratch, "RUST_LOG": "off", "RUST_BACKTRACE": "0"}
     # The child finds this package wherever the parent did, installed or not.
     env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     if threads is not None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from circuits.halo2 import srs as srs_files
 from circuits.halo2.srs import SrsInfo
 from tests.attacks.lab import (
     EZKL,
@@ -20,8 +19,6 @@ from tests.attacks.lab import (
     random_weights,
 )
 
-K = 10
-
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,21 +26,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home(folder: Path) -> Iterator[Path]:
-    """A user's home of its own, before ezkl is imported: it keeps a cache of tables there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZKPOT_HOME", str(folder / "home"))
-        patch.setenv("EZKL_REPO_PATH", str(folder / "ezkl"))
-        patch.setenv("RUST_LOG", "off")
-        patch.setenv("RUST_BACKTRACE", "0")
-        yield folder / "home"
-        EZKL.close()
+def ezkl_process() -> Iterator[None]:
+    """End the process of the attacks' ezkl with the session."""
+    yield
+    EZKL.close()
 
 
 @pytest.fixture(scope="session")
-def srs(home: Path) -> SrsInfo:
-    """The development SRS of all attacks; ``make_development`` checks its points."""
-    return srs_files.make_development(K)
+def srs(development_srs: SrsInfo) -> SrsInfo:
+    return development_srs
 
 
 @pytest.fixture(scope="session")

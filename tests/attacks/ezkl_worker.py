@@ -14,6 +14,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -30,15 +31,15 @@ class Refused(Exception):
 class Ezkl:
     """Calls of ezkl's functions by name: ``ezkl("prove", ...)``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __call__(self, function: str, *args: object, **kwargs: Any) -> Any:
         """Call a function of ezkl; `Refused` if it raises, panics, dies or hangs."""
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            self._process = self._start()
         process = self._process
         assert process.stdin is not None and process.stdout is not None
         texts = [arg if isinstance(arg, int) else str(arg) for arg in args]
@@ -54,6 +55,17 @@ class Ezkl:
         if not fine:
             raise Refused(value)
         return value
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # ezkl keeps a cache of lookup tables in its folder, which must not be the user's.
+        self._folder = tempfile.TemporaryDirectory(prefix="attacks-ezkl-")
+        environment = {**os.environ, "EZKL_REPO_PATH": self._folder.name, **self._environment}
+        return subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
 
     def _wait(self, process: subprocess.Popen[bytes], function: str) -> None:
         watched = psutil.Process(process.pid)
@@ -72,6 +84,9 @@ class Ezkl:
             self._process.kill()
             self._process.communicate()
             self._process = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
 
 def _serve() -> None:

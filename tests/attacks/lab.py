@@ -103,6 +103,11 @@ class Bench:
             context=self.secrets.context,
         )
 
+    def input_json(self, secrets: Secrets) -> str:
+        """The file that ``gen_witness`` reads."""
+        data = [[felt(v) for v in vector] for vector in secrets.vectors()]
+        return json.dumps({"input_data": data})
+
     def prove(self, secrets: Secrets | None = None, graph: onnx.ModelProto | None = None) -> Made:
         """Prove with the honest proving key; the graph may be another one.
 
@@ -118,8 +123,7 @@ class Bench:
                 compiled = at / "circuit.ezkl"
                 onnx.save(graph, at / "graph.onnx")
                 EZKL("compile_circuit", at / "graph.onnx", compiled, self.keys.path("settings"))
-            data = [[felt(v) for v in vector] for vector in (secrets or self.secrets).vectors()]
-            (at / "input.json").write_text(json.dumps({"input_data": data}))
+            (at / "input.json").write_text(self.input_json(secrets or self.secrets))
             vk, pk = self.keys.path("verifying_key"), self.keys.path("proving_key")
             witness, proof = at / "witness.json", at / "proof.json"
             EZKL("gen_witness", at / "input.json", compiled, witness, vk, self.srs)
