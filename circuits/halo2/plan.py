@@ -215,7 +215,11 @@ def fit_shard_size(
         most = 0
     if most < 1:
         raise WouldOverflow(
-            "one sample", one.bit_length(), room.bit_length(), "use a larger k or more columns"
+            "one sample",
+            one.bit_length(),
+            room.bit_length(),
+            f"it takes {one:,} assignments and 2^{k} rows of {columns} columns hold {room:,}; use "
+            "a larger k or more columns, or the sumcheck backend to come",
         )
     # The count above is exact up to how ezkl pads each product to its columns.
     while most > 1 and size(most).rows > column_capacity(k):
