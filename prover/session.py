@@ -109,7 +109,7 @@ def prove_testset(
     memory : int
         Bytes that all proving processes together may use.
     jobs : int, optional
-        Processes at a time; by default as many as cores and memory allow.
+        Processes at a time; by default one per four cores, if memory allows.
     progress : callable
         Called as work proceeds.
 
