@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from circuits.bundle import Bundle
-from circuits.errors import CorruptedArtefact, SrsInvalid, WorkerFailed
+from circuits.errors import CorruptedArtefact, WorkerFailed
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import BACKEND, Circuit
 from circuits.halo2.keys import Keys, derive
@@ -187,13 +187,7 @@ class _Session:
     def check_secrets(self, progress: Progress) -> None:
         """Find every mismatch before an opening, or an hour, is spent."""
         task = self.task
-        if task.srs.digest != task.circuit.srs:
-            raise SrsInvalid(
-                f"the circuit is for the SRS {task.circuit.srs}, and {task.srs.path} is "
-                f"{task.srs.digest}",
-                expected=task.circuit.srs,
-                found=task.srs.digest,
-            )
+        task.circuit.require_srs(task.srs.path, task.srs.digest)
         require_testset(task.circuit, task.manifest)
         require_model(task.circuit, task.model)
         progress("commitments", 0, 2)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from circuits.encoding import canonical_json, is_hex, json_digest, parse_canonical
-from circuits.errors import CorruptedArtefact, WouldOverflow, WrongVersion
+from circuits.errors import CorruptedArtefact, SrsInvalid, WouldOverflow, WrongVersion
 from circuits.halo2.graph import checked_elements, vector_sizes
 from circuits.halo2.kzg import column_capacity
 from circuits.network import Architecture, MaxPool, Relu, bounds
+from circuits.testset import MAX_BUDGET
 
 BACKEND: Final = "halo2"
 EZKL_VERSION: Final = "23.0.5"
@@ -27,7 +29,6 @@ MIN_K: Final = 10
 MAX_K: Final = 20
 MAX_LEGS: Final = 5
 MAX_COLUMNS: Final = 12
-MAX_BUDGET: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,15 @@ class Circuit:
         if not is_hex(self.srs, 32):
             raise CorruptedArtefact("circuit: the SRS digest is malformed", artefact="circuit")
         check_fits(self)
+
+    def require_srs(self, path: Path, found: str) -> None:
+        """Raise SrsInvalid if the SRS file at `path`, of digest `found`, is not this circuit's."""
+        if found != self.srs:
+            raise SrsInvalid(
+                f"the circuit is for the SRS {self.srs}, and {path} is {found}",
+                expected=self.srs,
+                found=found,
+            )
 
     @property
     def salts(self) -> tuple[int, int, int, int]:

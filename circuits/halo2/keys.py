@@ -20,7 +20,7 @@ from typing import Any
 import platformdirs
 
 from circuits.encoding import canonical_json, file_digest, is_hex, parse_canonical, sync_folder
-from circuits.errors import CorruptedArtefact, SrsInvalid
+from circuits.errors import CorruptedArtefact
 from circuits.halo2.circuit import Circuit
 from circuits.halo2.graph import build
 from circuits.halo2.process import call_ezkl
@@ -121,13 +121,7 @@ def derive(
     CorruptedArtefact
         If a derivation disagrees with what the store holds.
     """
-    found = file_digest(srs)
-    if found != circuit.srs:
-        raise SrsInvalid(
-            f"the circuit is for the SRS {circuit.srs}, and {srs} is {found}",
-            expected=circuit.srs,
-            found=found,
-        )
+    circuit.require_srs(srs, file_digest(srs))
     folder = (store or home() / "keys") / circuit.digest
     graph = hashlib.sha256(_graph_bytes(circuit)).hexdigest()
     kept = _load(folder, graph, proving=proving)

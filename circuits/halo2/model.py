@@ -19,7 +19,7 @@ import numpy as np
 
 from circuits import artefact
 from circuits.encoding import file_digest, is_hex, json_digest
-from circuits.errors import CorruptedArtefact, SrsInvalid
+from circuits.errors import CorruptedArtefact
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import BACKEND, Circuit
 from circuits.halo2.graph import weight_order
@@ -192,13 +192,7 @@ def commit_model(
     SrsInvalid
         If the SRS is not the one the circuit names.
     """
-    found = file_digest(srs)
-    if found != circuit.srs:
-        raise SrsInvalid(
-            f"the circuit is for the SRS {circuit.srs}, and {srs} is {found}",
-            expected=circuit.srs,
-            found=found,
-        )
+    circuit.require_srs(srs, file_digest(srs))
     salts = tuple(randbelow(FIELD_ORDER) for _ in range(circuit.model_budget + 1))
     vector = weight_vector(circuit.architecture, weights) + list(salts)
     commitment = ModelCommitment(

@@ -12,8 +12,9 @@ from circuits.halo2.circuit import Circuit
 from circuits.halo2.keys import Keys
 from circuits.halo2.kzg import COMMITMENT_BYTES
 from circuits.halo2.process import call_ezkl
+from circuits.testset import SCALAR_FIELD
 
-FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
+FIELD_ORDER = SCALAR_FIELD
 """r, the order of BN254's scalar field."""
 
 VERIFY_TIMEOUT = 600.0

@@ -12,7 +12,6 @@ the file, and hashing 16 MB (k = 17) takes hundredths of a second.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import platformdirs
-
 from circuits.encoding import canonical_json, file_digest, parse_canonical, write_atomic
 from circuits.errors import CorruptedArtefact, SrsError, SrsInsecure, SrsInvalid, SrsMissing
 from circuits.halo2._srs_points import check_points
+from circuits.halo2.keys import home
 from circuits.halo2.kzg import SrsFile
 from circuits.halo2.process import call_ezkl
 
@@ -84,8 +82,7 @@ class SrsInfo:
 
 def store_folder() -> Path:
     """Return the folder of the SRS files; it need not exist yet."""
-    home = os.environ.get("ZKPOT_HOME")
-    return (Path(home) if home else platformdirs.user_data_path("zkpot", appauthor=False)) / "srs"
+    return home() / "srs"
 
 
 def identify(path: Path | str) -> SrsInfo:

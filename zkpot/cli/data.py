@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from circuits.halo2.circuit import MAX_BUDGET, MAX_K, MIN_K
+from circuits.halo2.circuit import MAX_K, MIN_K
+from circuits.testset import MAX_BUDGET
 from prover.plan import DEFAULT_MEMORY
 from zkpot.api import commit_data as commit
 from zkpot.cli._output import FILE, Memory, Output, command_output, keep_existing, srs_options

@@ -10,11 +10,11 @@ import click
 from circuits.compare import FLIP_LIMIT
 from circuits.encoding import read_bytes, write_atomic
 from circuits.errors import InputError, ShapeMismatch
-from circuits.halo2.circuit import MAX_BUDGET, Circuit
+from circuits.halo2.circuit import Circuit
 from circuits.halo2.model import load_weights, save_weights
 from circuits.halo2.plan import DEFAULT_MODEL_BUDGET
 from circuits.network import macs
-from circuits.testset import Manifest
+from circuits.testset import MAX_BUDGET, Manifest
 from prover.plan import DEFAULT_MEMORY, make_plan
 from zkpot.api import commit_model as commit
 from zkpot.api import compile_model
