@@ -1,0 +1,1 @@
+"""The sumcheck backend: layers by sumcheck, commitments by Ligero, no trusted setup."""
