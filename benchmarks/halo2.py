@@ -18,6 +18,8 @@ import numpy as np
 import onnx
 
 from circuits.datasets import Dataset, load_dataset
+from circuits.halo2 import srs as srs_files
+from circuits.halo2.circuit import Circuit
 from circuits.halo2.keys import derive
 from circuits.halo2.process import call_ezkl
 from circuits.statement import Context
@@ -105,11 +107,13 @@ def measure_ours(folder: Path, model: Path, data: Dataset, bits: int) -> Ours:
     """Commit, compile, prove and verify a test set; every file is new, so all work is done."""
     folder.mkdir(parents=True, exist_ok=True)
     committed = api.commit_data(
-        data, model=model, bits=bits, weight_bits=_WEIGHT_BITS, allow_insecure=True
+        data, backend="halo2", model=model, bits=bits, weight_bits=_WEIGHT_BITS, allow_insecure=True
     )
-    manifest, srs = committed.manifest, committed.srs
+    manifest = committed.manifest
+    srs = srs_files.find(manifest.halo2.k, allow_insecure=True)
     compiled = api.compile_model(model, manifest, weight_bits=_WEIGHT_BITS)
     circuit = compiled.circuit
+    assert isinstance(circuit, Circuit)
     _, opening = api.commit_model(circuit, compiled.weights, allow_insecure=True)
     committed.opening.save(folder / "testset.secret")
     opening.save(folder / "model.secret")
@@ -132,10 +136,10 @@ def measure_ours(folder: Path, model: Path, data: Dataset, bits: int) -> Ours:
     return Ours(
         samples=manifest.samples,
         correct=bundle.statement.correct,
-        shards=len(manifest.shards),
+        shards=len(manifest.halo2.shards),
         k=circuit.k,
         columns=circuit.columns,
-        rows=compiled.sizing.rows,
+        rows=compiled.sized.facts["rows"],
         setup_seconds=setup,
         prove_seconds=proving,
         seconds_per_sample=proving / manifest.samples,

@@ -45,16 +45,28 @@ def decode(data: bytes, kind: str, version: int, types: Mapping[str, type]) -> d
         raise WrongVersion(
             f"the {kind} file has version {value.get('version')}, this tool reads {version}"
         )
-    fields = {k: v for k, v in value.items() if k not in ("magic", "version")}
-    if fields.keys() != types.keys():
-        odd = sorted(fields.keys() ^ types.keys())[0]
+    return exact_fields(
+        {k: v for k, v in value.items() if k not in ("magic", "version")}, kind, types
+    )
+
+
+def exact_fields(value: Mapping[str, Any], kind: str, types: Mapping[str, type]) -> dict[str, Any]:
+    """Return `value` after checking that it has exactly the fields of these exact JSON types.
+
+    Raises
+    ------
+    CorruptedArtefact
+        If it has not.
+    """
+    if value.keys() != types.keys():
+        odd = sorted(value.keys() ^ types.keys())[0]
         raise CorruptedArtefact(f"{kind} file: field {odd!r} is missing or unknown", artefact=kind)
     for name, kind_of in types.items():
-        if type(fields[name]) is not kind_of:
+        if type(value[name]) is not kind_of:
             raise CorruptedArtefact(
                 f"{kind} file: field {name!r} is not {kind_of.__name__}", artefact=kind
             )
-    return fields
+    return dict(value)
 
 
 def load(

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from circuits import artefact
+from circuits import container
 from circuits.encoding import canonical_json, digest, read_bytes
-from circuits.errors import CorruptedArtefact
 from circuits.statement import Statement
 
-VERSION: Final = 1
-MAX_BYTES: Final = 1 << 28
-_FIELDS = {"statement": dict, "circuit": dict, "proofs": list, "srs_insecure": bool}
+VERSION: Final = 2
+MAX_BYTES: Final = 1 << 30
+_FIELDS = {"statement": dict, "circuit": dict, "details": dict}
 
 
 @dataclass(frozen=True)
@@ -29,26 +28,32 @@ class Bundle:
         What is claimed.
     circuit : dict
         The backend's public description of the circuit.
+    details : dict
+        What else the backend's verifier has to be told. halo2: ``srs_insecure``, true if the
+        prover used a development SRS. sumcheck: ``model``, the public commitment, and
+        ``outputs``, the counts of each shard.
     proofs : tuple of bytes
         One per shard, in the order of the manifest.
-    srs_insecure : bool
-        True if the prover used a development SRS; the verifier finds out for itself.
     """
 
     statement: Statement
     circuit: dict[str, Any]
+    details: dict[str, Any]
     proofs: tuple[bytes, ...]
-    srs_insecure: bool
+
+    @property
+    def srs_insecure(self) -> bool:
+        """Whether the bundle says of itself that it rests on a development SRS."""
+        return self.details.get("srs_insecure") is True
 
     def encode(self) -> bytes:
         """Return the canonical bytes of the bundle."""
         fields = {
             "statement": self.statement.to_dict(),
             "circuit": self.circuit,
-            "proofs": [proof.hex() for proof in self.proofs],
-            "srs_insecure": self.srs_insecure,
+            "details": self.details,
         }
-        return artefact.encode("bundle", VERSION, fields)
+        return container.encode("bundle", VERSION, fields, self.proofs)
 
     @classmethod
     def decode(cls, data: bytes) -> Bundle:
@@ -61,17 +66,9 @@ class Bundle:
         WrongVersion
             If bundle or statement are of another version.
         """
-        fields = artefact.decode(data, "bundle", VERSION, _FIELDS)
-        try:
-            proofs = tuple(bytes.fromhex(proof) for proof in fields["proofs"])
-        except (TypeError, ValueError):
-            raise CorruptedArtefact("bundle: a proof is not hex", artefact="bundle") from None
+        fields, proofs = container.decode(data, "bundle", VERSION, _FIELDS)
         statement = Statement.decode(canonical_json(fields["statement"]))
-        bundle = cls(statement, fields["circuit"], proofs, fields["srs_insecure"])
-        # bytes.fromhex takes capitals and spaces: one bundle must have one encoding.
-        if bundle.encode() != data:
-            raise CorruptedArtefact("bundle: a proof is not lowercase hex", artefact="bundle")
-        return bundle
+        return cls(statement, fields["circuit"], fields["details"], proofs)
 
     @classmethod
     def load(cls, path: Path) -> Bundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from circuits.errors import NotFinite, ShapeMismatch, WouldOverflow
 from circuits.float_network import flatten_samples
-from circuits.forward import batches, forward
-from circuits.layers import Layer, Requantise
+from circuits.forward import batches, forward_columns
+from circuits.layers import INPUT, Layer, Requantise
 from circuits.network import Architecture, bounds
 from circuits.weights import Weights
 
@@ -20,7 +21,9 @@ Ties: TypeAlias = Literal["strict", "first"]
 
 NO_PREDICTION = -1
 
+_FLOAT32_EXACT = 1 << 24
 _FLOAT64_EXACT = 1 << 53
+_INT32_BITS = 31
 _INT64_BITS = 63
 
 
@@ -100,6 +103,44 @@ def run(architecture: Architecture, weights: Weights, x: NDArray[np.integer]) ->
     WouldOverflow
         If a sample is outside the input format, or the network does not fit 64-bit integers.
     """
+    logits = np.zeros((len(x), architecture.classes), dtype=np.int64)
+    parts = list(batches(architecture.input_shape, architecture.layers, len(x)))
+    # Without samples there is still something to check.
+    for part in parts or [slice(0)]:
+        for name, value in trace(architecture, weights, x[part]):
+            if name == architecture.output:
+                logits[part] = value.T
+    return logits
+
+
+def trace(
+    architecture: Architecture, weights: Weights, x: NDArray[np.integer]
+) -> Iterator[tuple[str, NDArray[np.signedinteger]]]:
+    """Yield the input and then the output of every layer, exactly, for all samples at once.
+
+    A prover calls this for one batch after another. Besides what is yielded, only tensors that
+    later layers read are held, so a batch needs about as many bytes as its two widest tensors.
+
+    Parameters
+    ----------
+    architecture, weights, x
+        As in `run`.
+
+    Yields
+    ------
+    str
+        `INPUT`, then the layers' names in order. The output of a `Dense`, `Conv2d` or `Add` is
+        the accumulator, as it enters the `Requantise` after it.
+    int32 or int64 array [elements, samples]
+        In C order, one column a sample, elements in row-major order of the layer's shape. It is
+        int32 where `bounds` says that every value fits, and must not be changed: later layers
+        read it, and a `Flatten` shares it.
+
+    Raises
+    ------
+    ShapeMismatch, WouldOverflow
+        As `run`, before anything is yielded.
+    """
     limits = check_int64(architecture)
     # Ranges and shapes hold for the architecture the weights were made for: make sure it is this.
     weights = Weights(architecture, weights)
@@ -112,18 +153,31 @@ def run(architecture: Architecture, weights: Weights, x: NDArray[np.integer]) ->
         raise WouldOverflow(
             "input", largest.bit_length() + form.signed, form.bits, "quantise the samples again"
         )
+    return _trace(architecture, weights, flat, limits)
 
-    def work(layer: Layer) -> type[np.generic]:
+
+def _trace(
+    architecture: Architecture,
+    weights: Weights,
+    flat: NDArray[np.integer],
+    limits: Mapping[str, int],
+) -> Iterator[tuple[str, NDArray[np.signedinteger]]]:
+    def types(layer: Layer) -> tuple[type[np.generic], type[np.generic]]:
+        output = _integer(limits[layer.name])
+        if isinstance(layer, Requantise):
+            return _integer(limits[layer.inputs[0]] + layer.half), output
         # The bound covers the sum of all absolute products, so any order of summation is exact.
-        return np.float64 if limits[layer.name] < _FLOAT64_EXACT else np.int64
+        if limits[layer.name] < _FLOAT32_EXACT:
+            return np.float32, output
+        return (np.float64 if limits[layer.name] < _FLOAT64_EXACT else np.int64), output
 
-    logits = np.zeros((len(flat), architecture.classes), dtype=np.int64)
-    for part in batches(architecture.input_shape, architecture.layers, len(flat)):
-        values = flat[part].astype(np.int64)
-        for name, value in forward(architecture.layers, weights, values, work, average=False):
-            if name == architecture.output:
-                logits[part] = value
-    return logits
+    values = flat.T.astype(_integer(limits[INPUT]), order="C")
+    yield INPUT, values
+    yield from forward_columns(architecture.layers, weights, values, types)
+
+
+def _integer(bound: int) -> type[np.signedinteger]:
+    return np.int32 if bound.bit_length() <= _INT32_BITS else np.int64
 
 
 def predict(logits: NDArray[np.integer], ties: Ties) -> NDArray[np.int64]:

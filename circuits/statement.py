@@ -6,14 +6,28 @@ CIRCUIT, that predicts the right class on exactly CORRECT of the N samples that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from circuits.encoding import canonical_json, digest, is_hex, json_digest, parse_canonical
 from circuits.errors import CorruptedArtefact, WrongVersion
 
 STATEMENT_VERSION = 1
 BACKENDS = ("halo2", "sumcheck")
+
+Share: TypeAlias = tuple[int, int]
+"""Right predictions among so many samples."""
+
+
+_TABLES = ("per_class", "confusion", "groups")
+"""Present in the encoding only where there is something in them."""
+
+
+def _total(table: Sequence[Sequence[int]]) -> tuple[int, int]:
+    if any(len(row) != 2 for row in table):
+        raise CorruptedArtefact("statement fields are malformed", artefact="statement")
+    return sum(row[0] for row in table), sum(row[1] for row in table)
 
 
 def _is_text(value: object) -> bool:
@@ -91,6 +105,12 @@ class Statement:
         Right predictions of each shard, in the order of the manifest.
     context : str
         Digest of the context.
+    per_class : tuple of (int, int)
+        Right predictions and samples of each true class, where the circuit counts them.
+    confusion : tuple of tuple of int
+        Number of samples by true class (row) and predicted class, where the circuit counts them.
+    groups : tuple of (int, int)
+        Right predictions and samples of each group, where the set has groups.
     """
 
     backend: str
@@ -101,6 +121,9 @@ class Statement:
     correct: int
     shard_correct: tuple[int, ...]
     context: str
+    per_class: tuple[Share, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[Share, ...] = ()
 
     def __post_init__(self) -> None:
         hexes = (self.circuit, self.model, self.testset, self.context)
@@ -117,6 +140,33 @@ class Statement:
                 f"but its shards sum to {sum(self.shard_correct)}",
                 artefact="statement",
             )
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        tables = (self.per_class, self.confusion, self.groups)
+        if not all(isinstance(table, tuple) for table in tables) or not all(
+            isinstance(row, tuple) and all(type(c) is int and 0 <= c < 2**53 for c in row)
+            for table in tables
+            for row in table
+        ):
+            raise CorruptedArtefact("statement fields are malformed", artefact="statement")
+        shares = [("per_class", self.per_class), ("groups", self.groups)]
+        if self.confusion:
+            if any(len(row) != len(self.confusion) for row in self.confusion):
+                raise CorruptedArtefact("the confusion matrix is not square", artefact="statement")
+            diagonal = tuple((row[c], sum(row)) for c, row in enumerate(self.confusion))
+            if self.per_class not in ((), diagonal):
+                raise CorruptedArtefact(
+                    "per_class and confusion of the statement differ", artefact="statement"
+                )
+            shares.append(("confusion", diagonal))
+        for name, table in shares:
+            if table and _total(table) != (self.correct, self.samples):
+                raise CorruptedArtefact(
+                    f"statement says {self.correct} of {self.samples}, but {name} sums to "
+                    f"{_total(table)}",
+                    artefact="statement",
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statement as JSON-ready values."""
@@ -130,6 +180,11 @@ class Statement:
             "correct": self.correct,
             "shard_correct": list(self.shard_correct),
             "context": self.context,
+            **{
+                name: [list(row) for row in table]
+                for name in _TABLES
+                if (table := getattr(self, name))
+            },
         }
 
     def encode(self) -> bytes:
@@ -160,8 +215,9 @@ class Statement:
                 f"statement has version {value.get('version')}, this tool reads {STATEMENT_VERSION}"
             )
         try:
-            fields = {name: value[name] for name in cls.__dataclass_fields__}
+            fields = {name: value[name] for name in cls.__dataclass_fields__ if name not in _TABLES}
             fields["shard_correct"] = tuple(fields["shard_correct"])
+            fields |= {name: tuple(map(tuple, value.get(name, ()))) for name in _TABLES}
             statement = cls(**fields)
         except (KeyError, TypeError) as error:
             raise CorruptedArtefact(f"statement lacks {error}", artefact="statement") from None

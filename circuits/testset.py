@@ -1,58 +1,75 @@
-"""Committing to a test set: features become integers, shards get salts and commitments.
+"""Committing to a test set: features become integers, and each backend commits to its shards.
 
-The result is a public `Manifest` and a secret `Opening`. A commitment is to the values of one
-tensor of one shard, in row-major order, followed by its salts. The last shard is padded with
-zero features and the label C, which matches no class, so that padding never counts as correct.
-
-Each published proof opens the committed polynomial at one point. With budget + 1 salts, uniform
-in the field, the openings of `budget` proofs and the commitment say nothing about the values.
+The result is a public `Manifest` and a secret `Opening`. How a backend cuts, pads and hides the
+samples is said in `circuits.halo2.testset` and `circuits.sumcheck.testset`.
 """
 
 from __future__ import annotations
 
-import math
 import random
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from circuits._manifest import (
-    COMMITMENT_BYTES,
-    MANIFEST_VERSION,
+from circuits._manifest import MANIFEST_VERSION, Manifest
+from circuits._opening import Opening, PartOpening
+from circuits._opening_file import OPENING_VERSION
+from circuits._testset_parts import (
     MAX_BUDGET,
     MAX_EXPONENT,
+    MAX_GROUPS,
     MAX_INPUT_BITS,
-    MAX_K,
-    Manifest,
-    ShardEntry,
+    Part,
+    SetHeader,
+    Shard,
 )
-from circuits._opening import SCALAR_FIELD, Committer, Opening, ShardSalts, pad, vector
-from circuits._opening_file import OPENING_VERSION, IntArray
+from circuits._testset_samples import IntArray, Samples
 from circuits.datasets import Dataset
-from circuits.errors import InputError, WouldOverflow
+from circuits.errors import DataFormatError, InputError, WouldOverflow
 from circuits.network import NumberFormat
 
 __all__ = [
-    "COMMITMENT_BYTES",
     "MANIFEST_VERSION",
     "MAX_BUDGET",
     "MAX_EXPONENT",
+    "MAX_GROUPS",
     "MAX_INPUT_BITS",
     "OPENING_VERSION",
-    "SCALAR_FIELD",
-    "Committer",
+    "SMALLEST_GROUP",
+    "Commit",
     "Manifest",
     "NumberFormat",
     "Opening",
-    "ShardEntry",
-    "ShardSalts",
+    "Part",
+    "Samples",
+    "SetHeader",
+    "Shard",
     "choose_format",
     "commit_testset",
     "quantise",
 ]
+
+SMALLEST_GROUP: Final = 10
+"""A published count of fewer samples says too much about each of them."""
+
+
+class Commit(Protocol):
+    """How one backend commits to a test set."""
+
+    @property
+    def shard_size(self) -> int:
+        """Samples proven together."""
+
+    def check(self, header: SetHeader) -> None:
+        """Raise InputError if the set cannot be committed this way."""
+
+    def __call__(
+        self, header: SetHeader, content: Samples, progress: Callable[[int, int], None]
+    ) -> tuple[Part, PartOpening]:
+        """Commit to every shard; `progress` gets (shards done, shards)."""
 
 
 def choose_format(
@@ -170,46 +187,32 @@ def _check_fit(x: npt.NDArray[np.float64], form: NumberFormat, exponent: int) ->
 
 def commit_testset(
     dataset: Dataset,
+    commits: Sequence[Commit],
     *,
-    committer: Committer,
-    srs: str,
-    k: int,
-    srs_insecure: bool,
-    shard_size: int,
-    budget: int,
     bits: int = 8,
     signed: bool | None = None,
     exponent: int | None = None,
     shuffle: random.Random | None = None,
-    randbelow: Callable[[int], int] = secrets.randbelow,
+    smallest_group: int = SMALLEST_GROUP,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Manifest, Opening]:
-    """Quantise, shard, salt and commit to a test set.
+    """Quantise a test set and commit to it, for one backend or several.
 
     Parameters
     ----------
     dataset : Dataset
-    committer : callable
-        Commits to a vector of field elements, for the `srs` and `k` given.
-    srs : str
-        SHA-256 of the SRS file, as hex.
-    k : int
-        Base-2 logarithm of the circuit's rows.
-    srs_insecure : bool
-        Whether that SRS is a development one; recorded in the manifest.
-    shard_size : int
-        Samples proven together.
-    budget : int
-        Proofs that may be published for each shard, 1 to `MAX_BUDGET`.
+    commits : sequence of Commit
+        How each backend commits.
     bits, signed, exponent
         As in `choose_format`.
     shuffle : random.Random, optional
         Permutes the samples before they are cut into shards; `random.SystemRandom()` for a secret
         order, a seeded generator for one that can be repeated. By default the order is kept.
-    randbelow : callable
-        Returns a uniform integer below its argument; replaced in tests only.
+    smallest_group : int
+        Fewest samples of a group that a shard may hold, if it holds any: counts for each group
+        and shard become public.
     progress : callable, optional
-        Called with (shards done, shards) after each shard.
+        Called with (shards done, shards) after each shard, for each backend anew.
 
     Returns
     -------
@@ -221,60 +224,65 @@ def commit_testset(
     WouldOverflow
         If a feature does not fit the format; names row and feature.
     InputError
-        If `shard_size`, `budget`, `bits` or `exponent` is out of range, or a shard is too large
-        for `k`.
+        If an option is out of range, a shard does not fit the backend, or a group is too small.
+    DataFormatError
+        If the groups are not numbered from 0.
     """
-    if not 1 <= budget <= MAX_BUDGET:
-        raise InputError(f"the opening budget must be from 1 to {MAX_BUDGET}, not {budget}")
-    if shard_size < 1:
-        raise InputError(f"a shard must have at least one sample, not {shard_size}")
-    values = shard_size * math.prod(dataset.shape) + budget + 1
-    if not 1 <= k <= MAX_K or values > 2**k:
-        raise InputError(
-            f"a shard of {shard_size} samples, {math.prod(dataset.shape)} features each, with "
-            f"{budget + 1} salts has {values} values, and k = {k} takes at most 2^k and k up to "
-            f"{MAX_K}; make shards smaller or k larger",
-            values=values,
-            k=k,
-        )
     form, exponent = choose_format(dataset.x, bits, signed=signed, exponent=exponent)
-    order = list(range(dataset.samples))
-    if shuffle is not None:
-        shuffle.shuffle(order)
-    features, labels = quantise(dataset.x, form, exponent)[order], dataset.y[order]
-    starts = range(0, dataset.samples, shard_size)
-    salts, entries = [], []
-    for index, start in enumerate(starts):
-        rows = slice(start, start + shard_size)
-        shard_salts = ShardSalts(
-            *(tuple(randbelow(SCALAR_FIELD) for _ in range(budget + 1)) for _ in range(2))
-        )
-        shard_features = pad(features[rows], shard_size, 0)
-        shard_labels = pad(labels[rows], shard_size, dataset.classes)
-        entries.append(
-            ShardEntry(
-                index,
-                len(labels[rows]),
-                committer(vector(shard_features, shard_salts.features)).hex(),
-                committer(vector(shard_labels, shard_salts.labels)).hex(),
-            )
-        )
-        salts.append(shard_salts)
-        if progress is not None:
-            progress(index + 1, len(starts))
-    manifest = Manifest(
-        backend="halo2",
-        k=k,
-        srs=srs,
-        srs_insecure=srs_insecure,
+    header = SetHeader(
         samples=dataset.samples,
         shape=dataset.shape,
         classes=dataset.classes,
+        groups=_groups(dataset),
         input_format=form,
         input_exponent=exponent,
-        shard_size=shard_size,
-        budget=budget,
-        shards=tuple(entries),
     )
-    opening = Opening(manifest.digest, dataset.classes, shard_size, features, labels, tuple(salts))
-    return manifest, opening
+    for commit in commits:
+        commit.check(header)
+    order = list(range(dataset.samples))
+    if shuffle is not None:
+        shuffle.shuffle(order)
+    content = Samples(
+        quantise(dataset.x, form, exponent)[order],
+        dataset.y[order],
+        None if dataset.group is None else dataset.group[order],
+        header.classes,
+        header.groups,
+    )
+    for commit in commits:
+        _check_groups(content, commit.shard_size, smallest_group)
+    made = [commit(header, content, progress or _silent) for commit in commits]
+    made.sort(key=lambda pair: pair[0].backend)
+    manifest = Manifest(**vars(header), parts=tuple(part for part, _ in made))
+    return manifest, Opening(manifest.digest, content, tuple(opening for _, opening in made))
+
+
+def _silent(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def _groups(dataset: Dataset) -> int:
+    if dataset.group is None:
+        return 0
+    wrong = (dataset.group < 0) | (dataset.group >= MAX_GROUPS)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataFormatError(
+            f"group of row {row} is {dataset.group[row]}, not in 0..{MAX_GROUPS - 1}", row=row
+        )
+    return int(dataset.group.max()) + 1
+
+
+def _check_groups(content: Samples, shard_size: int, smallest: int) -> None:
+    if content.group is None:
+        return
+    for start in range(0, len(content.labels), shard_size):
+        sizes = np.bincount(content.group[start : start + shard_size], minlength=content.groups)
+        for group in np.flatnonzero((sizes > 0) & (sizes < smallest)).tolist():
+            raise InputError(
+                f"group {group} has {sizes[group]} samples in shard {start // shard_size}, fewer "
+                f"than {smallest}, and their count will be public: join small groups, use larger "
+                "shards, or allow it with a smaller --smallest-group",
+                group=group,
+                samples=int(sizes[group]),
+            )

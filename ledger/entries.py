@@ -16,6 +16,9 @@ from ledger.policy import Policy, is_count, require
 
 _ROUNDS = 2**32
 
+NOTHING = "00" * 32
+"""A digest where a backend has nothing to name."""
+
 
 def blob_digest(data: bytes) -> str:
     """Return the digest under which the ledger keeps and finds a blob."""
@@ -132,6 +135,9 @@ class DataRegister(Entry):
         Id of the test set: the statement's `testset`.
     manifest : str
         Blob digest of the manifest.
+    well_formed : str
+        Blob digest of the proof that the set is well-formed; `NOTHING` where no backend of the
+        set has one.
     samples : int
         Number of samples.
     openings : int
@@ -144,12 +150,13 @@ class DataRegister(Entry):
 
     root: str
     manifest: str
+    well_formed: str
     samples: int
     openings: int
     kind: str = "testset"
 
     def __post_init__(self) -> None:
-        _require_digests(root=self.root, manifest=self.manifest)
+        _require_digests(root=self.root, manifest=self.manifest, well_formed=self.well_formed)
         require(
             is_count(self.samples, 1) and is_count(self.openings, 1),
             "samples and openings are positive integers",
@@ -158,8 +165,8 @@ class DataRegister(Entry):
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """The manifest."""
-        return (self.manifest,)
+        """The manifest, and the proof that the set is well-formed."""
+        return tuple(name for name in (self.manifest, self.well_formed) if name != NOTHING)
 
 
 @dataclass(frozen=True)
@@ -173,8 +180,8 @@ class TaskOpen(Entry):
     backend : str
         Proof system of the statements.
     circuit, vk, srs : str
-        Digests that a proof is checked against; `vk` and `srs` of 32 zero bytes for a backend
-        that has none.
+        Digests that a proof is checked against; `vk` and `srs` are `NOTHING` for a backend that
+        has none.
     architecture : str
         Blob digest of the public architecture, from which a validator derives circuit and key.
     testset : str

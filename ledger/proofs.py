@@ -3,60 +3,118 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
+from circuits.backends import Circuit, decode_circuit
 from circuits.errors import ArtefactError, InputError, ProofRejected
-from circuits.halo2.circuit import Circuit
+from circuits.halo2.circuit import Circuit as Halo2Circuit
+from circuits.halo2.match import require_points, testset_commitments
 from circuits.testset import Manifest
 from ledger.audit import Verify
+from ledger.entries import NOTHING, DataRegister, blob_digest
 from ledger.ledger import Ledger
 from ledger.state import TaskPins
+from verifier.sumcheck.wellformed import verify_well_formed
 from verifier.verdict import Verdict
 from verifier.verify import Expectation, Options, verify_bundle
+
+
+def registration(manifest: bytes, well_formed: bytes | None, options: Options) -> DataRegister:
+    """Check the public files of a test set and return the entry that registers it.
+
+    Parameters
+    ----------
+    manifest : bytes
+        The manifest.
+    well_formed : bytes or None
+        The proof that the set is well-formed; ignored where no backend of the set asks for one.
+    options : Options
+        How to verify that proof.
+
+    Raises
+    ------
+    CorruptedArtefact, WrongVersion
+        If the manifest cannot be used, or a commitment is no point of the curve.
+    ProofRejected
+        If the set is not proven to be well-formed.
+    """
+    read = Manifest.from_bytes(manifest)
+    if "halo2" in read.backends:
+        require_points(testset_commitments(read.halo2))
+    proof = NOTHING
+    if "sumcheck" in read.backends:
+        if well_formed is None:
+            raise ProofRejected("well-formed", "the proof that the set is well-formed is missing")
+        verify_well_formed(read, well_formed, options.verifiers)
+        proof = blob_digest(well_formed)
+    return DataRegister(
+        root=read.testset_id,
+        manifest=blob_digest(manifest),
+        well_formed=proof,
+        samples=read.samples,
+        openings=read.proofs,
+    )
 
 
 def bundle_verifier(ledger: Ledger, options: Options | None = None) -> Verify:
     """Return the callable that `Ledger.submit` and `Ledger.audit` verify proofs with.
 
-    Everything a proof is held against comes from the ledger: the manifest and the circuit from
-    blobs whose digests are pinned, the verifying key from the circuit, and the context from
-    task, round, origin and the submitter's key. Both verifiers must accept.
+    Everything a proof is held against comes from the ledger: the manifest, the circuit and the
+    proof that the set is well-formed from blobs whose digests are pinned, the verifying key from
+    the circuit, and the context from task, round, origin and the submitter's key.
 
     Parameters
     ----------
     ledger : Ledger
         Whose blobs and rules to use; a development SRS is tolerated only if its genesis says so.
     options : Options, optional
-        Where keys and SRS are; the two switches above are the ledger's, not the caller's.
+        Where keys and SRS are. Which verifiers must accept is the ledger's to say: both, but for
+        sumcheck proofs that are too large for the plain one.
     """
     genesis = ledger.state.genesis
     allow = genesis is not None and genesis.allow_insecure_srs
-    chosen = replace(options or Options(), allow_insecure_srs=allow, second_opinion=True)
+    chosen = replace(options or Options(), allow_insecure_srs=allow, verifiers="auto")
+    # A set is used by many proofs; that it is well-formed is verified for the first of them.
+    well_formed: set[tuple[str, str]] = set()
 
     def verify(bundle: bytes, pins: TaskPins) -> Verdict:
-        manifest = _pinned_manifest(ledger, pins)
+        manifest, circuit = _pinned(ledger, pins)
+        known = (pins.manifest, pins.well_formed)
+        proof: bytes | Literal[True] | None = None
+        if pins.well_formed != NOTHING:
+            proof = known in well_formed or ledger.blob(pins.well_formed)
         expected = Expectation(
             manifest=manifest,
             context=pins.context.digest,
-            circuit=pins.circuit,
-            verifying_key=pins.vk,
+            circuit=circuit.digest,
+            verifying_key=None if pins.vk == NOTHING else pins.vk,
+            well_formed=proof,
         )
-        return verify_bundle(bundle, expected, chosen)
+        verdict = verify_bundle(bundle, expected, chosen)
+        if verdict.accepted and proof is not None:
+            well_formed.add(known)
+        return verdict
 
     return verify
 
 
-def _pinned_manifest(ledger: Ledger, pins: TaskPins) -> Manifest:
+def _pinned(ledger: Ledger, pins: TaskPins) -> tuple[Manifest, Circuit]:
     try:
         manifest = Manifest.from_bytes(ledger.blob(pins.manifest))
-        circuit = Circuit.decode(ledger.blob(pins.architecture))
+        circuit = decode_circuit(ledger.blob(pins.architecture))
     except (ArtefactError, InputError) as error:
         raise ProofRejected("task", f"the task's artefacts cannot be used: {error}") from None
     for what, pinned, found in (
         ("test set", pins.testset, manifest.testset_id),
         ("number of samples", pins.samples, manifest.samples),
+        ("backend", pins.backend, circuit.backend),
         ("circuit", pins.circuit, circuit.digest),
-        ("SRS", pins.srs, circuit.srs),
+        ("SRS", pins.srs, circuit.srs if isinstance(circuit, Halo2Circuit) else NOTHING),
     ):
         if pinned != found:
             raise ProofRejected("task", f"{what}: the task pins {pinned}, its artefact is {found}")
-    return manifest
+    # Without a pinned key a halo2 proof is held against the key derived from the pinned circuit;
+    # but only a backend without keys may be pinned without one.
+    if (pins.vk == NOTHING) != (pins.backend != "halo2"):
+        raise ProofRejected("task", f"the task pins the verifying key {pins.vk}")
+    return manifest, circuit

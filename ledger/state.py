@@ -23,8 +23,9 @@ class TaskPins:
         Proof system.
     circuit, vk, srs : str
         Digests of the circuit, of the verifying key and of the SRS.
-    architecture, manifest : str
-        Blob digests of the public architecture and of the test-set manifest, for `Ledger.blob`.
+    architecture, manifest, well_formed : str
+        Blob digests of the public architecture, of the test-set manifest, and of the proof that
+        the set is well-formed, for `Ledger.blob`.
     testset : str
         Id of the test set.
     samples : int
@@ -45,6 +46,7 @@ class TaskPins:
     srs: str
     architecture: str
     manifest: str
+    well_formed: str
     testset: str
     samples: int
     task: str
@@ -225,6 +227,7 @@ class State:
             srs=terms.srs,
             architecture=terms.architecture,
             manifest=testset.manifest,
+            well_formed=testset.well_formed,
             testset=testset.root,
             samples=testset.samples,
             task=task,

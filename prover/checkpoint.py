@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from circuits import artefact
-from circuits.encoding import json_digest
+from circuits import container
+from circuits.encoding import json_digest, read_bytes, write_atomic
 from circuits.errors import ArtefactError, FolderInUse
-from prover.halo2 import ShardProof
+from circuits.sumcheck.outputs import parse_outputs
+from prover.shard_proof import ShardProof
 
-VERSION: Final = 1
-_FIELDS = {"key": dict, "proof": str, "correct": int, "milliseconds": int, "peak_rss": int}
+VERSION: Final = 2
+_FIELDS = {"key": dict, "outputs": dict, "milliseconds": int, "peak_rss": int}
 
 
 class Checkpoints:
@@ -61,25 +62,24 @@ class Checkpoints:
         """Keep a proof under what it proves."""
         fields: dict[str, Any] = {
             "key": dict(key),
-            "proof": proof.proof.hex(),
-            "correct": proof.correct,
+            "outputs": proof.outputs.to_dict(),
             "milliseconds": int(proof.seconds * 1000),
             "peak_rss": proof.peak_rss,
         }
-        artefact.save(self._path(key), "checkpoint", VERSION, fields)
+        data = container.encode("checkpoint", VERSION, fields, (proof.proof,))
+        write_atomic(self._path(key), data)
 
     def load(self, key: Mapping[str, str]) -> ShardProof | None:
         """Return the proof kept under a key, or None; a damaged file counts as none."""
         try:
-            fields = artefact.load(self._path(key), "checkpoint", VERSION, _FIELDS)
-            proof = bytes.fromhex(fields["proof"])
+            data = read_bytes(self._path(key), "checkpoint")
+            fields, (proof,) = container.decode(data, "checkpoint", VERSION, _FIELDS)
+            outputs = parse_outputs(fields["outputs"])
         except (ArtefactError, ValueError):
             return None
         if fields["key"] != key:
             return None
-        return ShardProof(
-            proof, fields["correct"], fields["milliseconds"] / 1000, fields["peak_rss"]
-        )
+        return ShardProof(proof, outputs, fields["milliseconds"] / 1000, fields["peak_rss"])
 
     def _path(self, key: Mapping[str, str]) -> Path:
-        return self.folder / f"shard-{json_digest('checkpoint', dict(key))[:32]}.json"
+        return self.folder / f"shard-{json_digest('checkpoint', dict(key))[:32]}"

@@ -6,7 +6,6 @@ import json
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from circuits.errors import WorkerFailed
@@ -14,28 +13,8 @@ from circuits.halo2.circuit import Circuit
 from circuits.halo2.keys import Keys
 from circuits.halo2.process import call_ezkl
 from circuits.halo2.proof import FIELD_ORDER, context_elements, felt, instances
-
-
-@dataclass(frozen=True)
-class ShardProof:
-    """A shard's proof and what it cost.
-
-    Attributes
-    ----------
-    proof : bytes
-        The proof; starts with the commitments.
-    correct : int
-        Right predictions, as the circuit counted them.
-    seconds : float
-        Wall time of witness generation and proving.
-    peak_rss : int
-        Peak resident memory of the proving process, in bytes.
-    """
-
-    proof: bytes
-    correct: int
-    seconds: float
-    peak_rss: int
+from circuits.sumcheck.public import Outputs
+from prover.shard_proof import ShardProof
 
 
 def prove_shard(
@@ -119,7 +98,7 @@ def prove_shard(
         )
     return ShardProof(
         bytes(written["proof"]),
-        correct,
+        Outputs(correct),
         witness.seconds + proving.seconds,
         max(witness.peak_rss, proving.peak_rss),
     )

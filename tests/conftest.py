@@ -12,8 +12,7 @@ from circuits.bundle import Bundle
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.keys import Keys, derive
 from circuits.halo2.srs import SrsInfo
-from prover.session import prove_testset
-from tests.circuits.halo2.halo2_world import MEMORY, K, World, make_world
+from tests.circuits.halo2.halo2_world import K, World, make_world
 
 # The same examples on every machine and in every run, however slow it is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -51,5 +50,4 @@ def tiny_keys(tiny: World) -> Keys:
 def tiny_bundle(tiny: World, tiny_keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The honest bundle of the tiny world."""
     folder = tmp_path_factory.mktemp("tiny-bundle")
-    bundle, _ = prove_testset(tiny.task(folder), memory=MEMORY)
-    return bundle
+    return tiny.prove(folder)[0]

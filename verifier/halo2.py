@@ -14,13 +14,13 @@ from circuits.halo2.kzg import SrsFile
 from circuits.halo2.model import model_id
 from circuits.halo2.process import call_ezkl
 from circuits.halo2.proof import commitments, ezkl_accepts, instances
-from circuits.testset import Manifest
+from circuits.halo2.testset import Halo2Part
 from verifier.evm import SolidityVerifier
 
 _CODEGEN_TIMEOUT = 300.0
 
 
-def check_shards(bundle: Bundle, manifest: Manifest) -> None:
+def check_shards(bundle: Bundle, part: Halo2Part) -> None:
     """Check that there is exactly one proof for each shard, in order, by its commitments.
 
     Raises
@@ -29,12 +29,12 @@ def check_shards(bundle: Bundle, manifest: Manifest) -> None:
         Naming the shard that is missing, repeated or foreign.
     """
     found = [_commitments(proof, index) for index, proof in enumerate(bundle.proofs)]
-    places = {(s.features, s.labels): s.index for s in manifest.shards}
-    for shard in manifest.shards:
+    places = {(s.features, s.labels): s.index for s in part.shards}
+    for shard in part.shards:
         if shard.index >= len(found):
             raise ProofRejected(
                 "shards", f"shard {shard.index} is missing: {len(found)} of "
-                f"{len(manifest.shards)} shards are proven", shard=shard.index,
+                f"{len(part.shards)} shards are proven", shard=shard.index,
             )  # fmt: skip
         features, labels, _ = found[shard.index]
         if (features, labels) == (shard.features, shard.labels):
@@ -51,9 +51,9 @@ def check_shards(bundle: Bundle, manifest: Manifest) -> None:
             "shards", f"shard {other} is {how}: it stands where shard {shard.index} belongs",
             shard=shard.index,
         )  # fmt: skip
-    if len(found) > len(manifest.shards):
+    if len(found) > len(part.shards):
         raise ProofRejected(
-            "shards", f"{len(found)} proofs for {len(manifest.shards)} shards: one is too many"
+            "shards", f"{len(found)} proofs for {len(part.shards)} shards: one is too many"
         )
 
 
@@ -85,11 +85,11 @@ def _commitments(proof: bytes, index: int) -> tuple[str, str, str]:
     return features.hex(), labels.hex(), weights.hex()
 
 
-def expected_instances(bundle: Bundle, circuit: Circuit, manifest: Manifest) -> list[list[int]]:
+def expected_instances(bundle: Bundle, circuit: Circuit, part: Halo2Part) -> list[list[int]]:
     """Return the public instances that each shard's proof must be a proof of."""
     return [
         instances(circuit, correct=correct, samples=shard.samples, context=bundle.statement.context)
-        for correct, shard in zip(bundle.statement.shard_correct, manifest.shards, strict=True)
+        for correct, shard in zip(bundle.statement.shard_correct, part.shards, strict=True)
     ]
 
 

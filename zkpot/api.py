@@ -7,121 +7,80 @@ The command line is a thin layer over these.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
+from circuits.backends import Circuit, ModelCommitment, ModelOpening, load_model_secret
 from circuits.bundle import Bundle
 from circuits.compare import FLIP_LIMIT, Comparison, compare
 from circuits.datasets import Dataset, load_dataset
-from circuits.errors import OutOfMemory, ShapeMismatch
+from circuits.errors import ShapeMismatch
 from circuits.float_network import FloatNetwork
-from circuits.halo2 import kzg
-from circuits.halo2 import srs as srs_files
-from circuits.halo2.circuit import Circuit
-from circuits.halo2.match import require_model, require_testset
-from circuits.halo2.model import ModelCommitment, ModelOpening
-from circuits.halo2.model import commit_model as commit_weights
-from circuits.halo2.plan import (
-    DEFAULT_COLUMNS,
-    DEFAULT_K,
-    DEFAULT_MODEL_BUDGET,
-    Sizing,
-    estimate,
-    fit_columns,
-    fit_shard_size,
-)
-from circuits.halo2.srs import SrsInfo
 from circuits.onnx_import import load_onnx
-from circuits.quantise import quantise
 from circuits.statement import Context
-from circuits.testset import Manifest, Opening, choose_format, commit_testset
+from circuits.sumcheck.wellformed import WellFormed
+from circuits.testset import SMALLEST_GROUP, Manifest, Opening, choose_format, commit_testset
 from circuits.weights import Weights
-from prover.plan import DEFAULT_MEMORY
-from prover.session import Progress, Report, Task, prove_testset
+from prover.session import Openings, Progress, Report, prove_testset, silent
 from verifier.verdict import Verdict
 from verifier.verify import Expectation, Options, verify_bundle
-
-SMALLEST_K = 12
-DEFAULT_SHARD = 50
-"""Samples of a shard when no model is given to size it by."""
+from zkpot import backends
+from zkpot.backends.base import (
+    DEFAULT_MEMORY,
+    CompileSettings,
+    DataSettings,
+    ProveSettings,
+    Sized,
+    SrsChoice,
+)
 
 
 @dataclass(frozen=True)
 class Committed:
-    """A committed test set, with what the evaluator may want to know of it."""
+    """A committed test set; `well_formed` is None if no backend asks for such a proof."""
 
     manifest: Manifest
     opening: Opening
-    srs: SrsInfo
+    well_formed: WellFormed | None
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled model: the public circuit, the secret weights and the three accuracies."""
+    """A compiled model: the public circuit, the secret weights and the accuracies."""
 
-    sizing: Sizing
+    sized: Sized
     weights: Weights
     comparison: Comparison | None
 
     @property
     def circuit(self) -> Circuit:
         """The public circuit."""
-        return self.sizing.circuit
-
-
-def find_srs(k: int, *, path: Path | None = None, allow_insecure: bool = False) -> SrsInfo:
-    """Return the SRS to use for 2^k rows: the file given, or one of the local store.
-
-    Raises
-    ------
-    SrsMissing, SrsInvalid, SrsInsecure
-        As `circuits.halo2.srs.require` and `find`.
-    """
-    if path is not None:
-        return srs_files.require(path, k=k, allow_insecure=allow_insecure)
-    return srs_files.find(k, allow_insecure=allow_insecure)
-
-
-def choose_k(memory: int) -> int:
-    """Return the size of circuit to commit for: the default, or less if memory is short.
-
-    Raises
-    ------
-    OutOfMemory
-        If even the smallest would not fit.
-    """
-    for k in range(DEFAULT_K, SMALLEST_K - 1, -1):
-        least = estimate(k, DEFAULT_COLUMNS).peak_bytes
-        if least <= memory:
-            return k
-    raise OutOfMemory(
-        f"the smallest circuit takes {least >> 20} MB to prove, and the limit is {memory >> 20} MB",
-        needed=least,
-        available=memory,
-    )
+        return self.sized.circuit
 
 
 def commit_data(
     data: str | Path | Dataset,
     *,
+    backend: str | Sequence[str] = backends.DEFAULT,
     model: Path | None = None,
     bits: int = 8,
     signed: bool | None = None,
     exponent: int | None = None,
     weight_bits: int = 8,
+    activation_bits: int = 8,
     shard_size: int | None = None,
     k: int | None = None,
     memory: int = DEFAULT_MEMORY,
-    budget: int = 32,
+    budget: int | None = None,
+    smallest_group: int = SMALLEST_GROUP,
     srs: Path | None = None,
     allow_insecure: bool = False,
     label: str | None = None,
     classes: int | None = None,
     shuffle: random.Random | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Committed:
     """Commit to a test set.
 
@@ -129,83 +88,93 @@ def commit_data(
     ----------
     data : str, Path or Dataset
         What `circuits.datasets.load_dataset` takes.
+    backend : str or sequence of str
+        Which backends shall be able to prove on it.
     model : Path, optional
         ONNX file of the public architecture; shards are then sized for it, and samples shaped
         for it. Its weights do not matter.
     bits, signed, exponent
         How features become integers, see `circuits.testset.choose_format`.
-    weight_bits : int
-        Width of the weights to size for; matters with `model` only.
+    weight_bits, activation_bits : int
+        Widths to size for; matter with `model` only.
     shard_size : int, optional
         Samples of a shard.
     k : int, optional
-        Circuit size; by default from `memory`.
+        Size of a halo2 circuit; by default from `memory`.
     memory : int
         Bytes that proving one shard may use.
-    budget : int
-        Proofs that may be published against this set.
+    budget : int, optional
+        Proofs that may be published against this set; by default as the backend allows cheaply.
+    smallest_group : int
+        See `circuits.testset.commit_testset`.
     srs, allow_insecure
-        As `find_srs`.
+        SRS file of the halo2 backend, and whether a development one will do.
     label, classes
         As `load_dataset`.
-    shuffle, progress
+    shuffle : random.Random, optional
         As `circuits.testset.commit_testset`.
+    progress : callable
+        Called as work proceeds.
 
     Raises
     ------
     ZkpotError
         Named errors for unreadable data, values that do not fit, and a missing SRS.
     """
+    names = [backend] if isinstance(backend, str) else list(dict.fromkeys(backend))
+    chosen = [backends.named(name) for name in names]
     dataset = (
         data if isinstance(data, Dataset) else load_dataset(data, label=label, classes=classes)
     )
-    k = choose_k(memory) if k is None else k
-    info = find_srs(k, path=srs, allow_insecure=allow_insecure)
-    if model is not None:
-        network = load_onnx(model)
+    if backends.DEFAULT not in names:
+        dataset = replace(dataset, group=None)  # halo2 counts none
+    network = None if model is None else load_onnx(model)
+    if network is not None:
         dataset = _shaped(dataset, network)
-        if shard_size is None:
-            form, power = choose_format(dataset.x, bits, signed=signed, exponent=exponent)
-            architecture, _ = quantise(
-                network,
-                input_format=form,
-                input_exponent=power,
-                weight_bits=weight_bits,
-                rescale=False,
-            )
-            shard_size = fit_shard_size(
-                architecture,
-                dataset.samples,
-                k=k,
-                columns=DEFAULT_COLUMNS,
-                testset_budget=budget,
-                model_budget=DEFAULT_MODEL_BUDGET,
-                srs=info.digest,
-            )
+    form, power = choose_format(dataset.x, bits, signed=signed, exponent=exponent)
+    settings = DataSettings(
+        network=network,
+        input_format=form,
+        input_exponent=power,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        shard_size=shard_size,
+        memory=memory,
+        budget=budget,
+        k=k,
+        srs=SrsChoice(srs, allow_insecure),
+    )
     manifest, opening = commit_testset(
         dataset,
-        committer=partial(kzg.commit, kzg.SrsFile.open(info.path)),
-        srs=info.digest,
-        k=k,
-        srs_insecure=info.insecure,
-        shard_size=min(DEFAULT_SHARD, dataset.samples) if shard_size is None else shard_size,
-        budget=budget,
+        [item.commit(dataset, settings) for item in chosen],
         bits=bits,
-        signed=signed,
-        exponent=exponent,
+        signed=form.signed,
+        exponent=power,
         shuffle=shuffle,
-        progress=progress,
+        smallest_group=smallest_group,
+        progress=lambda done, total: progress("commitments", done, total),
     )
-    return Committed(manifest, opening, info)
+    proofs = [
+        item.well_formed(
+            manifest, opening, lambda done, total: progress("well-formed", done, total)
+        )
+        for item in chosen
+    ]
+    return Committed(manifest, opening, next((p for p in proofs if p is not None), None))
 
 
 def compile_model(
     model: Path,
     manifest: Manifest,
     *,
+    backend: str | None = None,
     data: str | Path | Dataset | None = None,
     weight_bits: int = 8,
-    model_budget: int = DEFAULT_MODEL_BUDGET,
+    activation_bits: int = 8,
+    model_budget: int | None = None,
+    per_class: bool = False,
+    confusion: bool = False,
+    per_group: bool | None = None,
     flip_limit: Fraction = FLIP_LIMIT,
     label: str | None = None,
 ) -> Compiled:
@@ -217,12 +186,18 @@ def compile_model(
         The ONNX file.
     manifest : Manifest
         The public side of the test set: shape, number format, shard size.
+    backend : str, optional
+        By default sumcheck if the set is committed for it.
     data : str, Path or Dataset, optional
-        Samples of the contributor's own, to compare float and integer accuracy on.
-    weight_bits : int
-        Width of the integer weights.
-    model_budget : int
-        Shard proofs that may be published with one commitment to the model.
+        Samples of the contributor's own, to choose scales by, and to compare accuracies on.
+    weight_bits, activation_bits : int
+        Widths of the integers; halo2 rounds weights only.
+    model_budget : int, optional
+        Shard proofs that may be published with one commitment to the model; halo2 only, where it
+        is part of the circuit.
+    per_class, confusion, per_group : bool
+        What the proof counts beside the right predictions; sumcheck only. Groups are counted by
+        default if the set has any.
     flip_limit : Fraction
         Largest share of samples of `data` whose prediction may change.
     label : str, optional
@@ -233,6 +208,8 @@ def compile_model(
     ZkpotError
         Named errors for what cannot be compiled, does not fit, or flips too often.
     """
+    chosen = backends.preferred(manifest.backends, backend)
+    manifest.part(chosen.name)
     network = load_onnx(model)
     for name, wanted, found in (
         ("feature shape", manifest.shape, network.input_shape),
@@ -243,14 +220,7 @@ def compile_model(
                 f"{name}: the test set has {wanted} and the model {found} "
                 "(commit-data --for MODEL shapes a set for a model)"
             )
-    architecture, weights = quantise(
-        network,
-        input_format=manifest.input_format,
-        input_exponent=manifest.input_exponent,
-        weight_bits=weight_bits,
-        rescale=False,
-    )
-    comparison = None
+    own = None
     if data is not None:
         own = (
             data
@@ -258,26 +228,48 @@ def compile_model(
             else load_dataset(data, label=label, classes=manifest.classes)
         )
         own = _shaped(own, network)
-        comparison = compare(
-            model, architecture, weights, own.x, own.y, ties="strict", limit=flip_limit
-        )
-    sizing = fit_columns(
-        architecture,
-        shard_size=manifest.shard_size,
-        k=manifest.k,
-        testset_budget=manifest.budget,
+    groups = chosen.name == "sumcheck" and manifest.groups > 0 if per_group is None else per_group
+    settings = CompileSettings(
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        calibration=own,
         model_budget=model_budget,
-        srs=manifest.srs,
+        per_class=per_class,
+        confusion=confusion,
+        per_group=groups,
     )
-    return Compiled(sizing, weights, comparison)
+    architecture, weights = chosen.quantise(network, manifest, settings)
+    comparison = None
+    if own is not None:
+        comparison = compare(
+            model, architecture, weights, own.x, own.y, ties=chosen.ties, limit=flip_limit
+        )
+    return Compiled(chosen.circuit(architecture, manifest, settings), weights, comparison)
 
 
 def commit_model(
-    circuit: Circuit, weights: Weights, *, srs: Path | None = None, allow_insecure: bool = False
+    circuit: Circuit,
+    weights: Weights,
+    *,
+    budget: int | None = None,
+    srs: Path | None = None,
+    allow_insecure: bool = False,
 ) -> tuple[ModelCommitment, ModelOpening]:
-    """Commit to quantised weights; `srs` and `allow_insecure` as `find_srs`."""
-    info = find_srs(circuit.k, path=srs, allow_insecure=allow_insecure)
-    return commit_weights(circuit, weights, info.path, srs_insecure=info.insecure)
+    """Commit to quantised weights.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        From `compile_model`.
+    weights : Weights
+        Likewise.
+    budget : int, optional
+        Shard proofs that may be published with the commitment; sumcheck only.
+    srs, allow_insecure
+        As `commit_data`.
+    """
+    chosen = backends.named(circuit.backend)
+    return chosen.commit_model(circuit, weights, budget, SrsChoice(srs, allow_insecure))
 
 
 def prove(
@@ -292,7 +284,7 @@ def prove(
     jobs: int | None = None,
     srs: Path | None = None,
     allow_insecure: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> tuple[Bundle, Report]:
     """Prove a committed model's accuracy on a committed, released test set.
 
@@ -308,33 +300,29 @@ def prove(
         What the proof is bound to.
     run_folder : Path
         Where finished shards are kept; give the same one to continue.
-    memory, jobs, progress
-        As `prover.session.prove_testset`.
+    memory, jobs : int
+        Bytes that all of it may use, and shards at a time.
     srs, allow_insecure
-        As `find_srs`.
+        As `commit_data`.
+    progress : callable
+        Called as work proceeds.
 
     Raises
     ------
     ZkpotError
-        As `prover.session.prove_testset`.
+        As `prover.session.prove_testset`, and OutOfMemory if it does not fit `memory`.
     """
-    opening, model = Opening.load(testset_secret), ModelOpening.load(model_secret)
-    require_testset(circuit, manifest)
-    require_model(circuit, model)
-    task = Task(
-        circuit=circuit,
-        manifest=manifest,
-        opening=opening,
-        model=model,
-        context=context.digest,
-        srs=find_srs(circuit.k, path=srs, allow_insecure=allow_insecure),
-        run_folder=run_folder,
-        testset_openings=counter_path(testset_secret),
-        model_openings=counter_path(model_secret),
+    opening, model = Opening.load(testset_secret), load_model_secret(model_secret)
+    if model.backend != circuit.backend:
+        raise ShapeMismatch(
+            f"the model was committed for {model.backend} and the circuit is for {circuit.backend}"
+        )
+    settings = ProveSettings(memory, jobs, SrsChoice(srs, allow_insecure))
+    job = backends.named(circuit.backend).job(
+        circuit, manifest, opening, model, context.digest, settings
     )
-    if progress is None:
-        return prove_testset(task, memory=memory, jobs=jobs)
-    return prove_testset(task, memory=memory, jobs=jobs, progress=progress)
+    openings = Openings(counter_path(testset_secret), counter_path(model_secret))
+    return prove_testset(job, openings, run_folder, progress)
 
 
 def counter_path(secret: Path) -> Path:
@@ -349,10 +337,13 @@ def verify(
     *,
     circuit: str | None = None,
     model: str | None = None,
+    well_formed: Path | bytes | None = None,
     options: Options | None = None,
 ) -> Verdict:
     """Verify a bundle against a test set and a context; see `verifier.verify`."""
-    expected = Expectation(manifest, context.digest, circuit=circuit, model=model)
+    expected = Expectation(
+        manifest, context.digest, circuit=circuit, model=model, well_formed=well_formed
+    )
     return verify_bundle(bundle, expected, options)
 
 

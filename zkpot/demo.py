@@ -19,6 +19,7 @@ from circuits.halo2 import srs as srs_files
 from circuits.halo2.plan import DEFAULT_K
 from circuits.statement import Context
 from ledger import Ledger
+from zkpot import backends
 from zkpot.training import DatasetName, train_classifier
 
 Command = Callable[[list[str]], None]
@@ -26,12 +27,14 @@ Command = Callable[[list[str]], None]
 
 _MARK = ".zkpot-demo"
 ORIGIN = "demo.zkpot.example/ledger"
-_SETTINGS: dict[DatasetName, list[str]] = {
+_FORMATS: dict[DatasetName, list[str]] = {
     # The grey levels of the digits are whole numbers from 0 to 16: five bits hold them exactly.
     "digits": ["--bits", "5"],
     "breast_cancer": ["--bits", "11"],
 }
-_WEIGHT_BITS = ["--weight-bits", "10"]
+_WIDTHS = {"halo2": ["--weight-bits", "10"], "sumcheck": []}
+_VERIFIERS = {"halo2": "keys are derived anew, then ezkl and py_ecc both check",
+              "sumcheck": "the fast verifier and the plain one both check"}  # fmt: skip
 
 
 class Demo:
@@ -47,13 +50,21 @@ class Demo:
         Runs a command.
     say : callable
         Writes a line.
+    backend : {"sumcheck", "halo2"}
+        Which proof system to use.
     """
 
     def __init__(
-        self, folder: Path, dataset: DatasetName, run: Command, say: Callable[[str], None]
+        self,
+        folder: Path,
+        dataset: DatasetName,
+        run: Command,
+        say: Callable[[str], None],
+        backend: str = backends.DEFAULT,
     ) -> None:
         self.folder = folder
         self.dataset: DatasetName = dataset
+        self.backend = backend
         self.run = run
         self.say = say
         self.began = time.monotonic()
@@ -62,7 +73,8 @@ class Demo:
     def play(self) -> dict[str, Any]:
         """Tell the story and return its figures; ZkpotError if a step does not go as it must."""
         self._prepare()
-        self._srs()
+        if self.backend == "halo2":
+            self._srs()
         self._commit()
         self._open_task()
         self._prove()
@@ -123,15 +135,15 @@ class Demo:
         )
         self._step("The evaluator commits the held-out test set; features and labels stay hidden.")
         self._zkpot("commit-data", str(trained.test), "--for", self._path("data", "template.onnx"),
-                    *_SETTINGS[self.dataset], *_WEIGHT_BITS, "--out", self._path("evaluator"),
-                    *self.insecure)  # fmt: skip
+                    "--backend", self.backend, *_FORMATS[self.dataset], *_WIDTHS[self.backend],
+                    "--out", self._path("evaluator"), *self.insecure)  # fmt: skip
         for who, model in (("contributor", "model.onnx"), ("cheat", "cheat.onnx")):
             self._step(f"The {who} compiles and commits a model, without the test set.")
             self._compile(who, model)
 
     def _compile(self, who: str, model: str) -> None:
         self._zkpot("compile", self._path("data", model), "--testset", self._testset, "--data",
-                    self._path("data", "train.npz"), *_WEIGHT_BITS, "--max-flips", "2%",
+                    self._path("data", "train.npz"), *_WIDTHS[self.backend], "--max-flips", "2%",
                     "--out", self._path(who))  # fmt: skip
         self._zkpot("commit-model", "--circuit", self._path(who, "circuit.json"), "--weights",
                     self._path(who, "weights.secret"), "--out", self._path(who),
@@ -191,9 +203,10 @@ class Demo:
                 *self.insecure]  # fmt: skip
 
     def _credit(self) -> None:
-        self._step("Anyone verifies: keys are derived anew, then ezkl and py_ecc both check.")
+        self._step(f"Anyone verifies: {_VERIFIERS[self.backend]}.")
         begin = time.monotonic()
-        self._zkpot(*self._verify_words(self._bundle), "--fresh-keys")
+        fresh = ["--fresh-keys"] if self.backend == "halo2" else []
+        self._zkpot(*self._verify_words(self._bundle), *fresh)
         self.verify_seconds = time.monotonic() - begin
         self._step("The ledger verifies for itself and credits the contributor.")
         book = self._path("ledger")
@@ -213,12 +226,8 @@ class Demo:
         honest = Bundle.load(Path(self._bundle))
         self._step("A copy that claims one right prediction more is tried.")
         statement = honest.statement
-        # One more in the last shard that has a wrong prediction to turn into a right one.
-        counts = list(statement.shard_correct)
-        counts[-1] += 1
-        raised = replace(statement, correct=statement.correct + 1, shard_correct=tuple(counts))
         tampered = self._path("cheat", "raised.zkpot")
-        write_atomic(Path(tampered), replace(honest, statement=raised).encode())
+        write_atomic(Path(tampered), raised(honest).encode())
         first = self._refused(*self._verify_words(tampered))
         self._step("The cheat submits the contributor's proof under its own name and model.")
         submitter = Path(self._key("cheat") + ".pub").read_text().strip()
@@ -235,16 +244,18 @@ class Demo:
     def _summary(self) -> dict[str, Any]:
         bundle = Bundle.load(Path(self._bundle))
         statement = bundle.statement
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        who = resource.RUSAGE_CHILDREN if self.backend == "halo2" else resource.RUSAGE_SELF
+        peak = resource.getrusage(who).ru_maxrss
         peak_bytes = peak if sys.platform == "darwin" else peak * 1024
         self._step("Done.")
         share = f"{statement.correct} of {statement.samples}"
         self.say(f"  proven accuracy   {share} ({statement.correct / statement.samples:.2%}), "
                  "data and weights hidden")  # fmt: skip
-        self.say(f"  proving           {self.prove_seconds:.0f} s with key generation, "
-                 f"{self.prove_seconds / statement.samples:.2f} s a sample")  # fmt: skip
-        self.say(f"  verifying         {self.verify_seconds:.1f} s with deriving the keys, "
-                 "both verifiers")  # fmt: skip
+        keys = {"halo2": (" with key generation", " with deriving the keys")}
+        proving, verifying = keys.get(self.backend, ("", ""))
+        self.say(f"  proving           {self.prove_seconds:.1f} s{proving}, "
+                 f"{self.prove_seconds / statement.samples:.3f} s a sample")  # fmt: skip
+        self.say(f"  verifying         {self.verify_seconds:.1f} s{verifying}, both verifiers")
         self.say(f"  bundle            {len(bundle.encode()):,} bytes, "
                  f"{len(bundle.proofs)} proofs of {len(bundle.proofs[0]):,} bytes")  # fmt: skip
         self.say(f"  peak memory       {peak_bytes / 2**30:.2f} GB in any one process")
@@ -257,6 +268,7 @@ class Demo:
             self.say("  NOTE: development SRS. These proofs convince nobody but you; "
                      f"`zkpot srs fetch {DEFAULT_K}` gets the ceremony's.")  # fmt: skip
         return {
+            "backend": self.backend,
             "correct": statement.correct,
             "samples": statement.samples,
             "prove_milliseconds": round(1000 * self.prove_seconds),
@@ -267,3 +279,16 @@ class Demo:
             "srs_insecure": bundle.srs_insecure,
             "folder": str(self.folder),
         }
+
+
+def raised(bundle: Bundle) -> Bundle:
+    """Return a bundle that claims one right prediction more in its last shard."""
+    statement = bundle.statement
+    counts = list(statement.shard_correct)
+    counts[-1] += 1
+    details = bundle.details
+    if "outputs" in details:
+        *others, last = details["outputs"]
+        details = {**details, "outputs": [*others, {**last, "correct": last["correct"] + 1}]}
+    claim = replace(statement, correct=statement.correct + 1, shard_correct=tuple(counts))
+    return replace(bundle, statement=claim, details=details)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from circuits._testset_parts import MAX_BUDGET
 from circuits.encoding import canonical_json, is_hex, json_digest, parse_canonical
 from circuits.errors import CorruptedArtefact, SrsInvalid, WouldOverflow, WrongVersion
 from circuits.halo2.graph import checked_elements, vector_sizes
 from circuits.halo2.kzg import column_capacity
 from circuits.network import Architecture, MaxPool, Relu, bounds
-from circuits.testset import MAX_BUDGET
 
 BACKEND: Final = "halo2"
 EZKL_VERSION: Final = "23.0.5"
@@ -52,6 +52,8 @@ class Circuit:
     srs : str
         SHA-256 of the SRS file, as hex.
     """
+
+    backend: ClassVar[str] = BACKEND
 
     architecture: Architecture
     shard_size: int
@@ -190,7 +192,7 @@ def decomposition(architecture: Architecture, k: int) -> tuple[int, int]:
 
 _REMEDY = (
     "the halo2 circuit keeps exact integers without rescaling, so their width grows with every "
-    "layer; use fewer bits, a smaller network, or the sumcheck backend when it is there"
+    "layer; use fewer bits, a smaller network, or the sumcheck backend"
 )
 
 

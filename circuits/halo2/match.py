@@ -8,6 +8,7 @@ from circuits.errors import CorruptedArtefact, ShapeMismatch
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import Circuit
 from circuits.halo2.model import ModelCommitment, ModelOpening
+from circuits.halo2.testset import Halo2Part
 from circuits.testset import Manifest
 
 
@@ -15,12 +16,12 @@ def testset_differences(
     circuit: Circuit, manifest: Manifest
 ) -> Iterator[tuple[str, object, object]]:
     """Yield (what, test set's value, circuit's value) wherever the two disagree."""
-    architecture = circuit.architecture
+    architecture, part = circuit.architecture, manifest.halo2
     pairs: dict[str, tuple[object, object]] = {
-        "k": (manifest.k, circuit.k),
-        "SRS": (manifest.srs, circuit.srs),
-        "shard size": (manifest.shard_size, circuit.shard_size),
-        "opening budget": (manifest.budget, circuit.testset_budget),
+        "k": (part.k, circuit.k),
+        "SRS": (part.srs, circuit.srs),
+        "shard size": (part.shard_size, circuit.shard_size),
+        "opening budget": (part.budget, circuit.testset_budget),
         "feature shape": (manifest.shape, architecture.input_shape),
         "number of classes": (manifest.classes, architecture.classes),
         "input format": (manifest.input_format, architecture.input_format),
@@ -50,11 +51,11 @@ def require_points(named: Mapping[str, str]) -> None:
             )
 
 
-def testset_commitments(manifest: Manifest) -> dict[str, str]:
-    """Return every commitment of a manifest by name, as hex."""
+def testset_commitments(part: Halo2Part) -> dict[str, str]:
+    """Return every commitment to a test set by name, as hex."""
     return {
         f"the {name} of shard {shard.index}": value
-        for shard in manifest.shards
+        for shard in part.shards
         for name, value in (("features", shard.features), ("labels", shard.labels))
     }
 

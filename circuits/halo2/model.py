@@ -7,17 +7,13 @@ model answered all shards.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-import numpy as np
-
-from circuits import artefact
+from circuits import artefact, weights_file
 from circuits.encoding import file_digest, is_hex, json_digest
 from circuits.errors import CorruptedArtefact
 from circuits.halo2 import kzg
@@ -28,7 +24,6 @@ from circuits.network import Architecture
 from circuits.weights import Weights
 
 VERSION: Final = 1
-_WEIGHTS = {"architecture": dict, "values": str, "digest": str}
 _PUBLIC = {
     "backend": str,
     "architecture": str,
@@ -60,6 +55,8 @@ class ModelCommitment:
     commitment : str
         64 bytes of lowercase hex.
     """
+
+    backend: ClassVar[str] = BACKEND
 
     architecture: str
     k: int
@@ -120,6 +117,8 @@ class ModelOpening:
         Uniform field elements, budget + 1 of them.
     """
 
+    backend: ClassVar[str] = BACKEND
+
     model: str
     architecture: Architecture
     weights: Weights
@@ -137,7 +136,7 @@ class ModelOpening:
         fields = {
             "model": self.model,
             "architecture": self.architecture.to_dict(),
-            "values": _pack(self.weights),
+            "values": weights_file.pack(self.weights),
             "salts": [f"{salt:064x}" for salt in self.salts],
         }
         artefact.save(path, "model-secret", VERSION, fields, secret=True)
@@ -147,7 +146,7 @@ class ModelOpening:
         """Read the secret file; CorruptedArtefact, WrongVersion or MissingArtefact."""
         fields = artefact.load(path, "model-secret", VERSION, _SECRET)
         architecture = Architecture.from_dict(fields["architecture"])
-        weights = _unpack(architecture, fields["values"])
+        weights = weights_file.unpack(architecture, fields["values"])
         salts = fields["salts"]
         if not all(is_hex(s, 32) and int(s, 16) < FIELD_ORDER for s in salts):
             raise CorruptedArtefact("model secret: a salt is malformed", artefact="model secret")
@@ -204,39 +203,3 @@ def commit_model(
         commitment=kzg.commit(srs, vector).hex(),
     )
     return commitment, ModelOpening(commitment.model_id, circuit.architecture, weights, salts)
-
-
-def save_weights(path: Path, architecture: Architecture, weights: Weights) -> None:
-    """Write quantised weights, which are secret, before they are committed."""
-    fields = {"architecture": architecture.to_dict(), "values": _pack(weights)}
-    found = json_digest("weights", fields)
-    artefact.save(path, "weights", VERSION, {**fields, "digest": found}, secret=True)
-
-
-def load_weights(path: Path) -> tuple[Architecture, Weights]:
-    """Read quantised weights; CorruptedArtefact, WrongVersion or MissingArtefact."""
-    fields = artefact.load(path, "weights", VERSION, _WEIGHTS)
-    expected, found = fields.pop("digest"), json_digest("weights", fields)
-    if expected != found:
-        raise CorruptedArtefact(
-            f"weights {path} are damaged: expected digest {expected}, found {found}",
-            artefact="weights",
-            expected=expected,
-            found=found,
-        )
-    architecture = Architecture.from_dict(fields["architecture"])
-    return architecture, _unpack(architecture, fields["values"])
-
-
-def _pack(weights: Weights) -> str:
-    return base64.b64encode(weights.flatten().astype("<i8").tobytes()).decode()
-
-
-def _unpack(architecture: Architecture, text: str) -> Weights:
-    try:
-        data = base64.b64decode(text, validate=True)
-        flat = np.frombuffer(data, dtype="<i8").astype(np.int64)
-    except (binascii.Error, ValueError):
-        raise CorruptedArtefact("weights: not base64 of 64-bit integers", artefact="weights") \
-            from None  # fmt: skip
-    return Weights.from_flat(architecture, flat)

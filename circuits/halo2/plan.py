@@ -219,7 +219,7 @@ def fit_shard_size(
             one.bit_length(),
             room.bit_length(),
             f"it takes {one:,} assignments and 2^{k} rows of {columns} columns hold {room:,}; use "
-            "a larger k or more columns, or the sumcheck backend to come",
+            "a larger k or more columns, or the sumcheck backend",
         )
     # The count above is exact up to how ezkl pads each product to its columns.
     while most > 1 and size(most).rows > column_capacity(k):

@@ -12,7 +12,7 @@ from circuits.halo2.circuit import Circuit
 from circuits.halo2.keys import Keys
 from circuits.halo2.kzg import COMMITMENT_BYTES
 from circuits.halo2.process import call_ezkl
-from circuits.testset import SCALAR_FIELD
+from circuits.halo2.testset import SCALAR_FIELD
 
 FIELD_ORDER = SCALAR_FIELD
 """r, the order of BN254's scalar field."""

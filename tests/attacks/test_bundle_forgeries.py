@@ -19,8 +19,7 @@ from circuits.halo2.model import commit_model
 from circuits.halo2.proof import ezkl_accepts, instances
 from circuits.statement import Context
 from circuits.weights import Weights
-from prover.session import prove_testset
-from tests.circuits.halo2.halo2_world import MEMORY, World
+from tests.circuits.halo2.halo2_world import World
 from verifier import halo2
 from verifier.evm import SolidityVerifier
 from verifier.verify import Expectation, Options, verify_bundle
@@ -61,7 +60,7 @@ def test_a_proof_cannot_be_replayed(
     rewritten = replace(tiny_bundle, statement=statement)
     error = verify_bundle(rewritten.encode(), expected, OPTIONS).error
     assert error is not None and error.check == "ezkl"
-    public = halo2.expected_instances(rewritten, tiny.circuit, tiny.manifest)
+    public = halo2.expected_instances(rewritten, tiny.circuit, tiny.manifest.halo2)
     for proof, values in zip(rewritten.proofs, public, strict=True):
         assert both_refuse(tiny, tiny_keys, contract, proof, values)
 
@@ -73,12 +72,13 @@ def test_one_shard_cannot_be_answered_by_another_model(
     arrays = {name: -array for name, array in tiny.weights.items()}
     weights = Weights(tiny.circuit.architecture, arrays)
     _, opening = commit_model(tiny.circuit, weights, tiny.srs.path, srs_insecure=True)
-    other, _ = prove_testset(replace(tiny.task(tmp_path), model=opening), memory=MEMORY)
+    other, _ = replace(tiny, model=opening).prove(tmp_path)
     expected = Expectation(tiny.manifest, tiny.context.digest)
     assert verify_bundle(other.encode(), expected, OPTIONS).accepted
     counts = (*tiny_bundle.statement.shard_correct[:2], other.statement.shard_correct[2])
     statement = replace(tiny_bundle.statement, shard_correct=counts, correct=sum(counts))
-    mixed = Bundle(statement, tiny_bundle.circuit, (*tiny_bundle.proofs[:2], other.proofs[2]), True)
+    proofs = (*tiny_bundle.proofs[:2], other.proofs[2])
+    mixed = replace(tiny_bundle, statement=statement, proofs=proofs)
     error = verify_bundle(mixed.encode(), expected, OPTIONS).error
     assert error is not None and error.check == "model"
     assert error.details["shard"] == 2

@@ -21,10 +21,9 @@ from circuits.halo2.keys import Keys, derive
 from circuits.halo2.proof import FIELD_ORDER, ezkl_accepts, ezkl_proof, instances
 from circuits.halo2.srs import SrsInfo
 from circuits.network import Add, Architecture, NumberFormat, Requantise
-from prover.session import prove_testset
 from tests.attacks.ezkl_worker import Ezkl
 from tests.attacks.lab import EZKL, Bench, Refused, read_proof
-from tests.circuits.halo2.halo2_world import MEMORY, World, make_world
+from tests.circuits.halo2.halo2_world import World, make_world
 from verifier import halo2
 from verifier.evm import SolidityVerifier
 from verifier.verify import Expectation, Options, verify_bundle
@@ -140,7 +139,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def bundle_elsewhere(elsewhere: World, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle-elsewhere")
-    return prove_testset(elsewhere.task(folder), memory=MEMORY)[0]
+    return elsewhere.prove(folder)[0]
 
 
 def test_a_proof_under_another_srs_is_rejected(
@@ -162,9 +161,8 @@ def test_a_proof_under_another_srs_is_rejected(
     spliced = replace(tiny_bundle, proofs=tuple(ours[:192] + other[192:] for ours, other in pairs))
     error = verify_bundle(spliced.encode(), expected, options).error
     assert error is not None and error.check == "ezkl"
-    for proof, public in zip(
-        spliced.proofs, halo2.expected_instances(spliced, tiny.circuit, tiny.manifest), strict=True
-    ):
+    instances = halo2.expected_instances(spliced, tiny.circuit, tiny.manifest.halo2)
+    for proof, public in zip(spliced.proofs, instances, strict=True):
         assert not ezkl_accepts(tiny_keys, tiny.srs.path, proof, public)
         assert not contract.verify(public, proof)
 
@@ -175,7 +173,7 @@ def test_a_development_srs_is_refused_without_a_word_of_consent(tiny, tiny_bundl
         verify_bundle(tiny_bundle.encode(), expected)
     with pytest.raises(SrsInsecure):
         verify_bundle(tiny_bundle.encode(), expected, Options(srs=tiny.srs.path))
-    lying = replace(tiny_bundle, srs_insecure=False)
+    lying = replace(tiny_bundle, details={"srs_insecure": False})
     with pytest.raises(SrsInsecure):
         verify_bundle(lying.encode(), expected)
     error = verify_bundle(lying.encode(), expected, OPTIONS).error

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circuits.bundle import MAX_BYTES, Bundle
+from circuits.container import MAX_HEADER_BYTES
 from circuits.encoding import canonical_json
 from circuits.errors import CorruptedArtefact, MissingArtefact, WrongVersion, ZkpotError
 from circuits.statement import Statement
@@ -21,18 +22,20 @@ STATEMENT = Statement(
     "halo2", "aa" * 32, "bb" * 32, "cc" * 32, samples=9, correct=6, shard_correct=(4, 2),
     context="dd" * 32,
 )  # fmt: skip
-EXAMPLE = Bundle(STATEMENT, {"k": 10, "name": "x"}, (b"\x00\xff", b"\x01"), True)
+EXAMPLE = Bundle(
+    STATEMENT, {"k": 10, "name": "x"}, {"srs_insecure": True}, (b"\x00\xff", b"\n\x01")
+)
 
+objects = st.dictionaries(
+    st.sampled_from("abc"), st.integers(-9, 9) | st.none() | st.lists(st.booleans(), max_size=2)
+)
 bundles = st.builds(
     Bundle,
     st.just(STATEMENT),
-    st.dictionaries(
-        st.sampled_from("abc"),
-        st.integers(-9, 9) | st.none() | st.lists(st.booleans(), max_size=2),
-    ),
+    objects,
+    objects,
     st.lists(st.binary(max_size=40), max_size=4).map(tuple),
-    st.booleans(),
-)  # fmt: skip
+)
 
 
 @given(bundles)
@@ -53,7 +56,7 @@ def test_digest_names_one_bundle(one: Bundle, two: Bundle) -> None:
     [
         {"statement": replace(STATEMENT, samples=10)}, {"circuit": {"k": 11}},
         {"proofs": (b"\x01", b"\x00\xff")}, {"proofs": (b"\x00\xff\x01",)},
-        {"srs_insecure": False},
+        {"details": {}},
     ],
 )  # fmt: skip
 def test_digest_binds_every_field(change: dict[str, Any]) -> None:
@@ -61,23 +64,34 @@ def test_digest_binds_every_field(change: dict[str, Any]) -> None:
 
 
 def tampered(**change: Any) -> bytes:
-    value = {**json.loads(EXAMPLE.encode()), **change}
-    return canonical_json({name: item for name, item in value.items() if item is not ...})
+    header, _, proofs = EXAMPLE.encode().partition(b"\n")
+    value = {**json.loads(header), **change}
+    text = canonical_json({name: item for name, item in value.items() if item is not ...})
+    return text + b"\n" + proofs
+
+
+PARTS = json.loads(EXAMPLE.encode().partition(b"\n")[0])["parts"]
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"magic": "zkpot-model"}, {"magic": ...}, {"extra": 1}, {"version": True},
-        {"statement": ...}, {"circuit": ...}, {"proofs": ...}, {"srs_insecure": ...},
+        {"statement": ...}, {"circuit": ...}, {"parts": ...}, {"details": ...},
         {"statement": []}, {"statement": {}, "version": 1, "magic": "zkpot-bundle2"},
         {"statement": {**STATEMENT.to_dict(), "correct": 7}},
         {"statement": {**STATEMENT.to_dict(), "extra": 7}},
         {"circuit": []}, {"circuit": None}, {"circuit": "x"},
-        {"proofs": {}}, {"proofs": "00ff"}, {"proofs": ["00FF", "01"]}, {"proofs": ["00 ff"]},
-        {"proofs": ["0"]}, {"proofs": ["zz"]}, {"proofs": [5]}, {"proofs": [None]},
-        {"proofs": [["00"]]}, {"proofs": ["\u0660" * 2]}, {"proofs": [" 00"]}, {"proofs": ["00\n"]},
-        {"srs_insecure": 1}, {"srs_insecure": "true"}, {"srs_insecure": None},
+        {"details": []}, {"details": True}, {"details": None},
+        {"parts": {}}, {"parts": PARTS[:1]}, {"parts": PARTS[::-1]}, {"parts": [*PARTS, PARTS[0]]},
+        {"parts": [PARTS[0], {**PARTS[1], "bytes": 1}]},
+        {"parts": [PARTS[0], {**PARTS[1], "bytes": 3}]},
+        {"parts": [PARTS[0], {**PARTS[1], "bytes": -2}]},
+        {"parts": [PARTS[0], {**PARTS[1], "bytes": "2"}]},
+        {"parts": [PARTS[0], {**PARTS[1], "sha256": PARTS[1]["sha256"].upper()}]},
+        {"parts": [PARTS[0], {**PARTS[1], "sha256": PARTS[0]["sha256"]}]},
+        {"parts": [PARTS[0], {**PARTS[1], "note": 1}]}, {"parts": [PARTS[0], "x"]},
+        {"parts": [PARTS[0], {"bytes": 2}]},
     ],
 )  # fmt: skip
 def test_every_other_form_is_refused(change: dict[str, Any]) -> None:
@@ -88,13 +102,19 @@ def test_every_other_form_is_refused(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2}, {"version": "1"}, {"version": ...},
+        {"version": 1}, {"version": "2"}, {"version": ...},
         {"statement": {**STATEMENT.to_dict(), "version": 2}}, {"statement": {}},
     ],
 )  # fmt: skip
 def test_other_version_is_named(change: dict[str, Any]) -> None:
     with pytest.raises(WrongVersion):
         Bundle.decode(tampered(**change))
+
+
+def test_a_header_is_one_line_of_limited_length() -> None:
+    for data in (EXAMPLE.encode().partition(b"\n")[0], b" " * (MAX_HEADER_BYTES + 2)):
+        with pytest.raises(CorruptedArtefact, match="no header"):
+            Bundle.decode(data)
 
 
 def test_bytes_around_it_are_refused() -> None:

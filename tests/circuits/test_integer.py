@@ -28,6 +28,7 @@ from circuits.integer import (
     predict,
     quantise_input,
     run,
+    trace,
 )
 from circuits.network import (
     Add,
@@ -82,7 +83,9 @@ def random_weights(architecture: Architecture, rng: np.random.Generator) -> Weig
     return Weights(architecture, arrays)
 
 
-def by_hand(architecture: Architecture, weights: Weights, x: NDArray[np.int64]) -> list[int]:
+def by_hand(
+    architecture: Architecture, weights: Weights, x: NDArray[np.int64]
+) -> dict[str, list[int]]:
     """Run one sample in Python integers, from the definitions and without `windows`."""
     values: dict[str, NDArray[Any]] = {"input": x.astype(object)}
     for layer in architecture.layers:
@@ -108,7 +111,7 @@ def by_hand(architecture: Architecture, weights: Weights, x: NDArray[np.int64]) 
             out = np.clip(rounded, layer.format.low, layer.format.high).astype(object)
             out = out.reshape(z.shape)
         values[layer.name] = out
-    return [int(v) for v in values[architecture.output]]
+    return {name: [int(v) for v in value.reshape(-1)] for name, value in values.items()}
 
 
 def _window(
@@ -149,7 +152,35 @@ def test_run_is_the_definition_in_python_integers(seed: int, bits: int) -> None:
     x = rng.integers(-128, 128, (3, 2, 5, 5))
     found = run(architecture, weights, x)
     assert found.dtype == np.int64
-    assert found.tolist() == [by_hand(architecture, weights, sample) for sample in x]
+    by_name = [by_hand(architecture, weights, sample) for sample in x]
+    assert found.tolist() == [values["d1"] for values in by_name]
+    traced = {name: value.T.tolist() for name, value in trace(architecture, weights, x)}
+    assert traced == {name: [values[name] for values in by_name] for name in by_name[0]}
+
+
+def test_trace_has_every_tensor_in_order_and_the_narrow_type_that_fits() -> None:
+    architecture = everything(20)
+    weights = random_weights(architecture, np.random.default_rng(0))
+    x = np.random.default_rng(1).integers(-128, 128, (3, 2, 5, 5))
+    traced = list(trace(architecture, weights, x))
+    assert [name for name, _ in traced] == ["input", *(layer.name for layer in architecture.layers)]
+    limits = bounds(architecture)
+    for name, value in traced:
+        assert value.shape == (np.prod(architecture.shape_of(name)), 3)
+        assert value.flags.c_contiguous
+        assert value.dtype == (np.int32 if limits[name] < 2**31 else np.int64)
+    assert {value.dtype.name for _, value in traced} == {"int32", "int64"}
+
+
+def test_rounding_may_need_more_bits_than_the_accumulator() -> None:
+    layers = (
+        Dense("d", ("input",), 2, 2, False),
+        Requantise("q", ("d",), (2,), 31, S8),
+    )
+    architecture = Architecture((2,), NumberFormat(23, True), 0, 9, 2, layers, "q")
+    assert 2**30 < bounds(architecture)["d"] < 2**31 < bounds(architecture)["d"] + 2**30
+    weights = Weights(architecture, {"d.weight": np.full((2, 2), -255)})
+    assert run(architecture, weights, np.full((1, 2), -(2**22))).tolist() == [[1, 1]]
 
 
 def test_products_past_float64_are_exact() -> None:
@@ -161,7 +192,8 @@ def test_products_past_float64_are_exact() -> None:
     rng = np.random.default_rng(0)
     weights = random_weights(architecture, rng)
     x = rng.integers(form.low, form.high + 1, (50, 3))
-    assert run(architecture, weights, x).tolist() == [by_hand(architecture, weights, s) for s in x]
+    found = run(architecture, weights, x).tolist()
+    assert found == [by_hand(architecture, weights, sample)["d"] for sample in x]
 
 
 def test_bound_is_reached() -> None:
@@ -194,6 +226,8 @@ def test_samples_are_checked() -> None:
         run(architecture, weights, np.zeros((2, 5, 5), dtype=np.int64))
     with pytest.raises(ShapeMismatch, match="float64"):
         run(architecture, weights, np.zeros((1, 2, 5, 5)))
+    with pytest.raises(ShapeMismatch, match="float64"):
+        trace(architecture, weights, np.zeros((1, 2, 5, 5)))  # before anything is yielded
     for value in (128, -129):
         with pytest.raises(WouldOverflow, match="input"):
             run(architecture, weights, np.full((1, 2, 5, 5), value))

@@ -168,3 +168,47 @@ def test_malformed_context_is_refused(change: dict[str, Any]) -> None:
 def test_origin_is_text(origin: Any) -> None:
     with pytest.raises(CorruptedArtefact):
         Context("11" * 32, "22" * 32, 7, origin)
+
+
+# --- tables
+
+TABLES = replace(
+    EXAMPLE,
+    backend="sumcheck",
+    per_class=((3, 4), (2, 3), (1, 2)),
+    confusion=((3, 1, 0), (0, 2, 1), (1, 0, 1)),
+    groups=((6, 7), (0, 2)),
+)
+
+
+def test_tables_round_trip_and_change_nothing_where_they_are_empty() -> None:
+    assert Statement.decode(TABLES.encode()) == TABLES
+    assert "groups" not in EXAMPLE.to_dict()
+    for name in ("per_class", "confusion", "groups"):
+        assert replace(TABLES, **{name: ()}).digest != TABLES.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"per_class": ((3, 4), (2, 3), (0, 2))}, {"per_class": ((3, 4), (2, 3), (1, 1))},
+        {"per_class": ((2, 4), (3, 3), (1, 2))}, {"per_class": ((3, 4, 0), (2, 3, 0), (1, 2, 0))},
+        {"confusion": ((3, 1, 0), (0, 2, 1))}, {"confusion": ((3, 1), (0, 2), (1, 0))},
+        {"confusion": ((3, 0, 1), (1, 2, 0), (2, 0, 0)), "per_class": ()},
+        {"confusion": ((3, 1, 0), (0, 2, 1), (0, 0, 1)), "per_class": ()},
+        {"groups": ((6, 8), (0, 2))}, {"groups": ((7, 7), (0, 2))}, {"groups": ((6, 9),) * 2},
+        {"groups": ((6.0, 7), (0, 2))}, {"groups": ((True, 7), (5, 2))},
+        {"groups": ((-1, 7), (7, 2))}, {"groups": [(6, 7), (0, 2)]}, {"groups": ([6, 7], [0, 2])},
+        {"groups": ((6,), (0,))},
+    ],
+)  # fmt: skip
+def test_tables_that_contradict_the_counts_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(CorruptedArtefact):
+        replace(TABLES, **change)
+
+
+@pytest.mark.parametrize("value", [[], None, 5, "x", [[6, 7], 2], {"6": 7}])
+def test_malformed_tables_are_refused(value: Any) -> None:
+    data = canonical_json({**TABLES.to_dict(), "groups": value})
+    with pytest.raises(CorruptedArtefact):
+        Statement.decode(data)

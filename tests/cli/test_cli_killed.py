@@ -96,7 +96,7 @@ def test_killed_and_continued(lab: Lab, tmp_path: Path, number: signal.Signals) 
     assert not list(tmp_path.rglob(".witness-*"))
     assert not list(tmp_path.rglob("witness.json"))
     assert workers(cli) == []
-    cli(*lab.verify(bundle, task=TASK), INSECURE, "--no-second-opinion").good()
+    cli(*lab.verify(bundle, task=TASK), INSECURE, "--verifier", "fast").good()
 
 
 def test_a_damaged_checkpoint_is_proven_again(lab: Lab, tmp_path: Path) -> None:
@@ -117,4 +117,4 @@ def test_a_damaged_checkpoint_is_proven_again(lab: Lab, tmp_path: Path) -> None:
         INSECURE, "--json",
     ).good().json  # fmt: skip
     assert (found["proven"], found["resumed"]) == (2, 0)
-    lab.cli(*lab.verify(tmp_path / "bundle.zkpot"), INSECURE, "--no-second-opinion").good()
+    lab.cli(*lab.verify(tmp_path / "bundle.zkpot"), INSECURE, "--verifier", "fast").good()

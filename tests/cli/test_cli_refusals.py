@@ -472,12 +472,12 @@ class TestVerify:
 
     def test_the_model_as_a_file(self, lab: Lab) -> None:
         lab.cli(*lab.verify(model=lab.at("alice", "model.json")), INSECURE,
-                "--no-second-opinion").good()  # fmt: skip
+                "--verifier", "fast").good()  # fmt: skip
 
     def test_without_a_circuit_it_warns(self, lab: Lab) -> None:
         words = lab.verify()
         at = words.index("--circuit")
-        ran = lab.cli(*words[:at], *words[at + 2 :], INSECURE, "--no-second-opinion").good()
+        ran = lab.cli(*words[:at], *words[at + 2 :], INSECURE, "--verifier", "fast").good()
         assert "the architecture is the prover's choice" in ran.err
 
     @pytest.mark.parametrize(

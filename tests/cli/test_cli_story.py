@@ -164,7 +164,7 @@ class TestJson:
         assert lab.at("alice", "testset.secret.openings").read_bytes() == openings
 
     def test_verify(self, lab: Lab, count: int) -> None:
-        found = lab.cli(*lab.verify(), INSECURE, "--no-second-opinion", "--json").good().json
+        found = lab.cli(*lab.verify(), INSECURE, "--verifier", "fast", "--json").good().json
         assert found["accepted"] is True
         assert found["srs_insecure"] is True
         assert found["error"] is None
@@ -247,7 +247,7 @@ class TestQuiet:
             ("commit-model", "--circuit", lab.at("alice", "circuit.json"), "--weights",
              lab.at("alice", "weights.secret"), "--out", tmp_path, INSECURE),
             (*lab.prove(lab.bundle), INSECURE),
-            (*lab.verify(), INSECURE, "--no-second-opinion"),
+            (*lab.verify(), INSECURE, "--verifier", "fast"),
             ("estimate", "--circuit", lab.at("alice", "circuit.json"), "--testset", lab.manifest),
             ("doctor",),
             ("srs", "list"),

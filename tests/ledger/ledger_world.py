@@ -44,8 +44,9 @@ OPERATOR, EVALUATOR, ALICE, BOB = (signer(n) for n in ("operator", "evaluator", 
 
 GENESIS = entries.Genesis(allow_insecure_srs=False, task_owners=(OPERATOR.public,))
 DATA = entries.DataRegister(
-    root=digest_of("testset"), manifest=blob_digest(MANIFEST), samples=SAMPLES, openings=5
-)
+    root=digest_of("testset"), manifest=blob_digest(MANIFEST), well_formed=entries.NOTHING,
+    samples=SAMPLES, openings=5,
+)  # fmt: skip
 TASK = entries.TaskOpen(
     title="digits",
     backend="halo2",

@@ -17,6 +17,7 @@ from circuits.halo2.keys import derive
 from circuits.statement import Context
 from ledger import Ledger, Policy, Signer, blob_digest, bundle_verifier
 from ledger.entries import (
+    NOTHING,
     DataRegister,
     IdentityRegister,
     ModelCommit,
@@ -28,8 +29,7 @@ from ledger.entries import (
 )
 from ledger.errors import LedgerCorrupt, MissingBlob
 from ledger.state import TaskPins
-from prover.session import prove_testset
-from tests.circuits.halo2.halo2_world import MEMORY, World
+from tests.circuits.halo2.halo2_world import World
 from verifier.verify import Options
 
 pytestmark = pytest.mark.ezkl
@@ -69,7 +69,7 @@ def task_of(world: World, **changes: object) -> TaskOpen:
         "testset": world.manifest.testset_id,
         "prover": "contributor",
         "rounds": 1,
-        "policy": Policy(Fraction(0), Fraction(1, 100), 1000, 3, world.manifest.budget),
+        "policy": Policy(Fraction(0), Fraction(1, 100), 1000, 3, world.manifest.proofs),
     }
     return TaskOpen(**{**fields, **changes})
 
@@ -80,7 +80,8 @@ def build(world: World, folder: Path, *, allow: bool = True, **changes: object) 
     manifest, circuit = world.manifest.to_bytes(), world.circuit.encode()
     blobs = [manifest, circuit, *changes.pop("blobs", ())]
     data = {"root": world.manifest.testset_id, "manifest": blob_digest(manifest),
-            "samples": world.manifest.samples, "openings": world.manifest.budget}  # fmt: skip
+            "well_formed": NOTHING, "samples": world.manifest.samples,
+            "openings": world.manifest.proofs}  # fmt: skip
     data |= changes.pop("data", {})
     with Ledger.init(folder, ORIGIN, log, allow_insecure_srs=allow) as ledger:
         ledger.append(ledger.sign(IdentityRegister("author"), author))
@@ -99,7 +100,7 @@ def book(tiny: World, tmp_path_factory: pytest.TempPathFactory) -> Book:
     folder = tmp_path_factory.mktemp("proofs")
     made = build(tiny, folder / "ledger")
     context = Context(made.author.public, made.task, 0, ORIGIN)
-    bundle, _ = prove_testset(replace(tiny, context=context).task(folder), memory=MEMORY)
+    bundle, _ = replace(tiny, context=context).prove(folder)
     return replace(made, bundle=bundle.encode())
 
 
@@ -115,7 +116,7 @@ class TestAccepts:
         assert statement == Bundle.decode(book.bundle).statement
 
     def test_both_verifiers_whatever_the_caller_asks(self, book: Book) -> None:
-        options = Options(second_opinion=False, allow_insecure_srs=False)
+        options = Options(verifiers="fast", allow_insecure_srs=False)
         with book.open() as ledger:
             verdict = bundle_verifier(ledger, options)(book.bundle, pins(ledger, book))
         assert verdict.accepted
@@ -146,6 +147,8 @@ class TestPins:
             ("circuit", "ab" * 32, "task"),
             ("srs", "ab" * 32, "task"),
             ("vk", "ab" * 32, "keys"),
+            ("vk", NOTHING, "task"),
+            ("backend", "sumcheck", "task"),
         ],
     )
     def test_changed(self, book: Book, field: str, value: object, check: str) -> None:
@@ -206,9 +209,10 @@ class TestRegistered:
         return refused.value
 
     def test_the_manifest_of_another_set(self, tiny: World, book: Book, tmp_path: Path) -> None:
-        shards = list(tiny.manifest.shards)
+        shards = list(tiny.manifest.halo2.shards)
         shards[0] = replace(shards[0], features=shards[1].labels)
-        other = replace(tiny.manifest, shards=tuple(shards)).to_bytes()
+        part = replace(tiny.manifest.halo2, shards=tuple(shards))
+        other = replace(tiny.manifest, parts=(part,)).to_bytes()
         made = build(tiny, tmp_path / "l", data={"manifest": blob_digest(other)}, blobs=[other])
         error = self.refusal(made, book.bundle)
         assert error.check == "task"

@@ -11,11 +11,14 @@ import pytest
 
 from circuits.encoding import canonical_json
 from circuits.errors import FolderInUse
+from circuits.sumcheck.public import Outputs
 from prover.checkpoint import Checkpoints
-from prover.halo2 import ShardProof
+from prover.shard_proof import ShardProof
 
 KEY = {"circuit": "aa", "model": "bb", "context": "cc", "features": "dd", "labels": "ee"}
-PROOF = ShardProof(bytes(range(256)) * 2, 3, 1.234, 56789)
+PROOF = ShardProof(
+    bytes(range(256)) * 2, Outputs(3, groups=((1, 2), (2, 5))), seconds=1.234, peak_rss=56789
+)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -45,8 +48,9 @@ def test_file_under_a_wrong_name_is_not_believed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"proof": "0g"}, {"proof": 5}, {"proof": "abc"}, {"correct": "3"}, {"correct": None},
-        {"magic": "zkpot-bundle"}, {"version": 2}, {"key": {}}, {"extra": 1},
+        {"parts": []}, {"parts": None}, {"outputs": {"correct": "3"}}, {"outputs": {}},
+        {"outputs": {"correct": 3, "groups": []}}, {"outputs": None},
+        {"magic": "zkpot-bundle"}, {"version": 1}, {"key": {}}, {"extra": 1},
         {"milliseconds": "1"},
     ],
 )  # fmt: skip
@@ -54,8 +58,10 @@ def test_damaged_file_counts_as_none(tmp_path: Path, change: dict[str, Any]) -> 
     kept = Checkpoints(tmp_path)
     kept.save(KEY, PROOF)
     (path,) = tmp_path.glob("shard-*")
-    value = {**json.loads(path.read_bytes()), **change}
-    path.write_bytes(canonical_json({n: v for n, v in value.items() if v is not None}))
+    header, _, proof = path.read_bytes().partition(b"\n")
+    value = {**json.loads(header), **change}
+    text = canonical_json({n: v for n, v in value.items() if v is not None})
+    path.write_bytes(text + b"\n" + proof)
     assert kept.load(KEY) is None
     kept.save(KEY, PROOF)
     assert kept.load(KEY) == PROOF

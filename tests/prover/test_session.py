@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,19 @@ from circuits.halo2.keys import Keys
 from circuits.halo2.model import commit_model
 from circuits.halo2.process import call_ezkl
 from circuits.halo2.proof import FIELD_ORDER
-from prover import session
+from circuits.sumcheck.public import Outputs
+from prover import halo2_session, session
 from prover.budget import OpeningCounter
 from prover.checkpoint import Checkpoints
-from prover.halo2 import ShardProof
-from prover.session import Report, Task, prove_testset
+from prover.halo2_session import Halo2Job
+from prover.plan import make_plan
+from prover.session import Openings, Report, prove_testset
+from prover.shard_proof import ShardProof
 from tests.circuits.halo2.halo2_world import (
-    MEMORY,
     World,
     field_texts,
     files_under,
+    openings_in,
     random_weights,
 )
 from verifier.verify import Expectation, Options, verify_bundle
@@ -52,39 +55,51 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, as a worker would see it."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """A job with the files it is proven with."""
+
+    job: Halo2Job
+    openings: Openings
+    run_folder: Path
+
+    def of(self, **changes: Any) -> Task:
+        """Return the same task with another job."""
+        return replace(self, job=replace(self.job, **changes))
+
+
 @pytest.fixture
 def task(tiny: World, tiny_keys: Keys, tmp_path: Path) -> Task:
-    return tiny.task(tmp_path)
+    return Task(tiny.job(jobs=1), openings_in(tmp_path), tmp_path / "run")
 
 
-def prove(task: Task, **options: Any) -> tuple[Bundle, Report]:
-    return prove_testset(task, memory=MEMORY, **{"jobs": 1, **options})
+def prove(task: Task, jobs: int = 1, **options: Any) -> tuple[Bundle, Report]:
+    task = task.of(plan=replace(task.job.plan, jobs=jobs))
+    return prove_testset(task.job, task.openings, task.run_folder, **options)
 
 
 def accepted(tiny: World, bundle: Bundle) -> bool:
     verdict = verify_bundle(
         bundle.encode(), Expectation(tiny.manifest, tiny.context.digest),
-        Options(allow_insecure_srs=True, second_opinion=False),
+        Options(allow_insecure_srs=True, verifiers="fast"),
     )  # fmt: skip
     return verdict.accepted
 
 
 def openings(task: Task) -> tuple[int, list[int]]:
     """Openings of the model, and of each shard."""
-    model = OpeningCounter(task.model_openings).used()
-    shards = OpeningCounter(task.testset_openings).used()
-    assert set(model) <= {task.model.model}
-    assert set(shards) <= {s.features for s in task.manifest.shards}
-    return (
-        model.get(task.model.model, 0),
-        [shards.get(s.features, 0) for s in task.manifest.shards],
-    )
+    model = OpeningCounter(task.openings.model).used()
+    shards = OpeningCounter(task.openings.testset).used()
+    named = [s.features for s in task.job.manifest.halo2.shards]
+    assert set(model) <= {task.job.model.model}
+    assert set(shards) <= set(named)
+    return model.get(task.job.model.model, 0), [shards.get(name, 0) for name in named]
 
 
 def shard_of(task: Task, features: Any) -> int:
     (index,) = (
-        s.index for s in task.manifest.shards
-        if task.opening.features_vector(s.index) == list(features)
+        s.index for s in task.job.manifest.halo2.shards
+        if task.job.opening.halo2.features_vector(s.index) == list(features)
     )  # fmt: skip
     return index
 
@@ -93,9 +108,9 @@ class Recorder:
     """Stands before `prove_shard`: notes which shards are proven, and can fail one."""
 
     def __init__(self, task: Task, patch: pytest.MonkeyPatch) -> None:
-        self.task, self.real, self.proven = task, session.prove_shard, list[int]()
+        self.task, self.real, self.proven = task, halo2_session.prove_shard, list[int]()
         self.fail: dict[int, BaseException] = {}
-        patch.setattr(session, "prove_shard", self)
+        patch.setattr(halo2_session, "prove_shard", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> ShardProof:
         index = shard_of(self.task, kwargs["features"])
@@ -159,7 +174,7 @@ def test_several_jobs(tiny: World, task: Task, recorder: Recorder) -> None:
 def test_another_context_is_proven_anew(tiny: World, task: Task, recorder: Recorder) -> None:
     prove(task)
     other = replace(tiny.context, round=1)
-    bundle, report = prove(replace(task, context=other.digest))
+    bundle, report = prove(task.of(context=other.digest))
     assert (report.proven, report.resumed) == (3, 0)
     assert bundle.statement.context == other.digest
     assert openings(task) == (6, [2, 2, 2])
@@ -226,7 +241,7 @@ def test_the_first_failure_is_the_one_reported(task: Task, monkeypatch: pytest.M
         self.stop = SlowToStop()
 
     monkeypatch.setattr(session._Session, "check_budgets", arm)
-    monkeypatch.setattr(session, "prove_shard", fail)
+    monkeypatch.setattr(halo2_session, "prove_shard", fail)
     with pytest.raises(WorkerFailed, match="the reason"):
         prove(task, jobs=2)
 
@@ -238,7 +253,7 @@ def test_a_shard_between_two_processes_ends_too(
     import prover.halo2
 
     began, failed = threading.Event(), threading.Event()
-    real_kill = session.kill_all
+    real_kill = halo2_session.kill_all
 
     def kill_all() -> None:
         real_kill()
@@ -256,16 +271,16 @@ def test_a_shard_between_two_processes_ends_too(
             raise Interrupted
         return recorder.real(*args, **kwargs)
 
-    monkeypatch.setattr(session, "kill_all", kill_all)
+    monkeypatch.setattr(halo2_session, "kill_all", kill_all)
     monkeypatch.setattr(prover.halo2, "call_ezkl", slow)
-    monkeypatch.setattr(session, "prove_shard", fail_first)
+    monkeypatch.setattr(halo2_session, "prove_shard", fail_first)
     with pytest.raises(Interrupted):
         prove(task, jobs=2)
     assert not list(task.run_folder.glob("shard-*")), "it was proven to the end all the same"
 
 
 def test_a_folder_in_use_is_refused(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "derive", no_work)
+    monkeypatch.setattr(halo2_session, "derive", no_work)
     with Checkpoints(task.run_folder).locked(), pytest.raises(FolderInUse):
         prove(task)
     assert openings(task) == (0, [0, 0, 0])
@@ -277,12 +292,11 @@ def test_a_folder_in_use_is_refused(task: Task, monkeypatch: pytest.MonkeyPatch)
 def test_budget_is_checked_before_any_work(
     tiny: World, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counter = OpeningCounter(task.testset_openings)
-    use = session._Session(task, session.make_plan(task.circuit, 3, MEMORY, 1))
-    for _ in range(task.manifest.budget):
-        counter.reserve(use._shard_use(task.manifest.shards[2]))
-    monkeypatch.setattr(session, "derive", no_work)
-    monkeypatch.setattr(session, "prove_shard", no_work)
+    counter = OpeningCounter(task.openings.testset)
+    for _ in range(task.job.manifest.halo2.budget):
+        counter.reserve(task.job.uses(2)[1])
+    monkeypatch.setattr(halo2_session, "derive", no_work)
+    monkeypatch.setattr(halo2_session, "prove_shard", no_work)
     with pytest.raises(OpeningBudgetSpent, match="shard 2 has been opened 2 of 2") as caught:
         prove(task)
     assert caught.value.code == "OPENING_BUDGET_SPENT"
@@ -292,48 +306,46 @@ def test_budget_is_checked_before_any_work(
 def test_model_budget_counts_all_shards(
     tiny: World, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counter = OpeningCounter(task.model_openings)
-    use = session._Session(task, session.make_plan(task.circuit, 3, MEMORY, 1))._model_use()
-    for _ in range(task.circuit.model_budget - 2):
-        counter.reserve(use)
-    monkeypatch.setattr(session, "derive", no_work)
+    counter = OpeningCounter(task.openings.model)
+    for _ in range(task.job.circuit.model_budget - 2):
+        counter.reserve(task.job.uses(0)[0])
+    monkeypatch.setattr(halo2_session, "derive", no_work)
     with pytest.raises(OpeningBudgetSpent, match="the model has been opened 4 of 6 times and 3"):
         prove(task)
 
 
 def test_finished_shards_need_no_budget(tiny: World, task: Task, recorder: Recorder) -> None:
     for context in (tiny.context, replace(tiny.context, round=1)):
-        prove(replace(task, context=context.digest))
+        prove(task.of(context=context.digest))
     assert openings(task) == (6, [2, 2, 2])
     _, report = prove(task)
     assert report.resumed == 3
     with pytest.raises(OpeningBudgetSpent):
-        prove(replace(task, context="77" * 32))
+        prove(task.of(context="77" * 32))
 
 
-def test_memory_is_checked_before_any_work(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "derive", no_work)
+def test_memory_is_checked_before_any_work(tiny: World) -> None:
     with pytest.raises(OutOfMemory):
-        prove_testset(task, memory=1 << 20)
-    assert not task.run_folder.exists()
-    assert openings(task) == (0, [0, 0, 0])
+        make_plan(tiny.circuit, 3, 1 << 20, 1)
 
 
 def test_parts_that_do_not_belong_together(
     tiny: World, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "derive", no_work)
+    monkeypatch.setattr(halo2_session, "derive", no_work)
     with pytest.raises(ShapeMismatch, match="shard size"):
-        prove(replace(task, circuit=replace(tiny.circuit, shard_size=2)))
+        prove(task.of(circuit=replace(tiny.circuit, shard_size=2)))
     with pytest.raises(ShapeMismatch, match="opening budget"):
-        prove(replace(task, circuit=replace(tiny.circuit, model_budget=7)))
+        prove(task.of(circuit=replace(tiny.circuit, model_budget=7)))
     salts = (*tiny.model.salts[:-1], tiny.model.salts[-1] ^ 1)
     with pytest.raises(CorruptedArtefact, match="model secret does not open"):
-        prove(replace(task, model=replace(tiny.model, salts=salts)))
-    features = tiny.opening.features.copy()
+        prove(task.of(model=replace(tiny.model, salts=salts)))
+    features = tiny.opening.samples.features.copy()
     features[0, 0] ^= 1
-    with pytest.raises(CorruptedArtefact):
-        prove(replace(task, opening=replace(tiny.opening, features=features)))
+    samples = replace(tiny.opening.samples, features=features)
+    parts = (replace(tiny.opening.halo2, content=samples),)
+    with pytest.raises(CorruptedArtefact, match="shard 0 do not open"):
+        prove(task.of(opening=replace(tiny.opening, samples=samples, parts=parts)))
     assert openings(task) == (0, [0, 0, 0])
 
 
@@ -344,7 +356,7 @@ def test_another_srs_is_named(
     monkeypatch.setenv("ZKPOT_HOME", str(tmp_path / "other-home"))
     other = srs_files.make_development(tiny.circuit.k)
     with pytest.raises(SrsInvalid):
-        prove(replace(task, srs=other))
+        prove(task.of(srs=other))
 
 
 # --- what the circuit counts is what the integer network counts
@@ -353,8 +365,8 @@ def test_another_srs_is_named(
 def test_another_count_is_an_error(
     tiny: World, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = session.count_correct
-    monkeypatch.setattr(session, "count_correct", lambda *args: real(*args) + 1)
+    real = halo2_session.count_correct
+    monkeypatch.setattr(halo2_session, "count_correct", lambda *args: real(*args) + 1)
     with pytest.raises(
         WorkerFailed,
         match=rf"shard 0: the circuit counted {tiny.counts[0]} .*network {tiny.counts[0] + 1}",
@@ -375,7 +387,7 @@ def test_proof_that_does_not_verify_is_an_error(
         return replace(made, proof=made.proof[:-1] + bytes([made.proof[-1] ^ 1]))
 
     recorder.real = damaged
-    with pytest.raises(WorkerFailed, match="shard 0: ezkl made a proof that does not verify"):
+    with pytest.raises(WorkerFailed, match="shard 0: a proof was made that does not verify"):
         prove(task)
     assert not list(task.run_folder.glob("shard-*"))
 
@@ -388,14 +400,12 @@ def test_foreign_and_damaged_checkpoints_are_proven_anew(
 ) -> None:
     prove(task)
     recorder.proven.clear()
-    made = session._Session(task, session.make_plan(task.circuit, 3, MEMORY, 1))
-    shards = task.manifest.shards
-    kept = Checkpoints(task.run_folder)
-    proofs = [kept.load(made._key(shard)) for shard in shards]
+    kept, key = Checkpoints(task.run_folder), task.job.key
+    proofs = [kept.load(key(shard)) for shard in range(3)]
     assert proofs[0] is not None and proofs[1] is not None and proofs[2] is not None
     # Another shard's proof, another count, and one intact.
-    kept.save(made._key(shards[0]), proofs[1])
-    kept.save(made._key(shards[1]), replace(proofs[1], correct=proofs[1].correct + 1))
+    kept.save(key(0), proofs[1])
+    kept.save(key(1), replace(proofs[1], outputs=Outputs(proofs[1].outputs.correct + 1)))
     bundle, report = prove(task)
     assert recorder.proven == [0, 1]
     assert (report.proven, report.resumed) == (2, 1)
@@ -406,9 +416,7 @@ def test_foreign_and_damaged_checkpoints_are_proven_anew(
 def test_checkpoint_with_too_short_a_proof_is_proven_anew(
     tiny: World, task: Task, recorder: Recorder
 ) -> None:
-    made = session._Session(task, session.make_plan(task.circuit, 3, MEMORY, 1))
-    key = made._key(task.manifest.shards[0])
-    Checkpoints(task.run_folder).save(key, ShardProof(b"short", 1, 1.0, 1))
+    Checkpoints(task.run_folder).save(task.job.key(0), ShardProof(b"short", Outputs(1), 1.0, 1))
     bundle, report = prove(task)
     assert report.proven == 3
     assert accepted(tiny, bundle)
@@ -420,14 +428,13 @@ def test_checkpoint_with_too_short_a_proof_is_proven_anew(
 def secrets_of(task: Task) -> list[bytes]:
     """Salts, and features, labels and weights in every form that a file could hold them."""
     found: list[bytes] = []
-    plain = task.model.vector()[:6]
-    vectors = [[v % FIELD_ORDER for v in task.model.vector()]]
-    for shard in task.manifest.shards:
-        vectors += [
-            task.opening.features_vector(shard.index), task.opening.labels_vector(shard.index),
-        ]  # fmt: skip
-    salts = list(task.model.salts)
-    for shard_salts in task.opening.salts:
+    plain = task.job.model.vector()[:6]
+    vectors = [[v % FIELD_ORDER for v in task.job.model.vector()]]
+    opening = task.job.opening.halo2
+    for shard in range(opening.shards):
+        vectors += [opening.features_vector(shard), opening.labels_vector(shard)]
+    salts = list(task.job.model.salts)
+    for shard_salts in opening.salts:
         salts += [*shard_salts.features, *shard_salts.labels]
     found += field_texts(salts)
     for vector in vectors:
@@ -439,7 +446,7 @@ def secrets_of(task: Task) -> list[bytes]:
             found.append(json.dumps(small, separators=(",", ":")).encode())
             found.append(b"".join(v.to_bytes(8, "little") for v in small))
     found += [json.dumps(plain).encode(), json.dumps(plain, separators=(",", ":")).encode()]
-    flat = task.model.weights.flatten().astype("<i8").tobytes()
+    flat = task.job.model.weights.flatten().astype("<i8").tobytes()
     found += [flat[:64], base64.b64encode(flat)[:60]]
     return found
 
@@ -480,8 +487,8 @@ def test_nothing_secret_stays_behind(
     assert all(path.parent.name.startswith(".witness-") for path in during)
     assert all(path.is_relative_to(task.run_folder) for path in during)
     secret = tmp_path / "secret-files"
-    task.model.save(secret / "model")
-    task.opening.save(secret / "testset")
+    task.job.model.save(secret / "model")
+    task.job.opening.save(secret / "testset")
     assert len(leaks(needles, secret)) == 2
 
     (tmp_path / "bundle").write_bytes(bundle.encode())
@@ -508,6 +515,6 @@ def test_another_model_needs_another_checkpoint(
     prove(task)
     weights = random_weights(tiny.circuit.architecture, np.random.default_rng(99))
     commitment, model = commit_model(tiny.circuit, weights, tiny.srs.path, srs_insecure=True)
-    bundle, report = prove(replace(task, model=model))
+    bundle, report = prove(task.of(model=model))
     assert (report.proven, report.resumed) == (3, 0)
     assert bundle.statement.model == commitment.model_id != tiny.commitment.model_id

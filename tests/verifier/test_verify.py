@@ -26,8 +26,7 @@ from circuits.errors import (
 from circuits.halo2.keys import Keys
 from circuits.statement import Statement
 from tests.circuits.halo2.halo2_world import World, mlp
-from verifier import halo2
-from verifier import verify as verify_module
+from verifier import halo2, halo2_bundle
 from verifier.verdict import Check, Verdict
 from verifier.verify import Expectation, Options, verify_bundle
 
@@ -38,7 +37,7 @@ CHECKS = [
     "ezkl", "py_ecc",
 ]  # fmt: skip
 DEVELOPMENT = Options(allow_insecure_srs=True)
-QUICK = Options(allow_insecure_srs=True, second_opinion=False)
+QUICK = Options(allow_insecure_srs=True, verifiers="fast")
 
 
 @pytest.fixture
@@ -160,16 +159,17 @@ def test_other_context_is_named(tiny: World, tiny_bundle: Bundle, expected: Expe
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: {"budget": 1}, "test set"),
-        (lambda m: {"input_exponent": 1}, "test set"),
-        (lambda m: {"shards": (*m.shards[:2], replace(m.shards[2], labels="ab" * 64))}, "test set"),
+        (lambda p: {"budget": 1}, "test set"),
+        (lambda p: {"k": 11}, "test set"),
+        (lambda p: {"shards": (*p.shards[:2], replace(p.shards[2], labels="ab" * 64))}, "test set"),
     ],
 )
 def test_other_test_set_is_named(
     tiny: World, tiny_bundle: Bundle, expected: Expectation,
     change: Callable[[Any], dict[str, Any]], says: str,
 ) -> None:  # fmt: skip
-    other = replace(tiny.manifest, **change(tiny.manifest))
+    part = tiny.manifest.halo2
+    other = replace(tiny.manifest, parts=(replace(part, **change(part)),))
     error = refused(tiny_bundle.encode(), replace(expected, manifest=other), "test set")
     assert other.testset_id in error.message
 
@@ -284,7 +284,7 @@ def test_statement_about_another_circuit_is_refused(
 def test_development_mark_must_be_true(
     tiny: World, tiny_bundle: Bundle, expected: Expectation
 ) -> None:
-    hidden = replace(tiny_bundle, srs_insecure=False)
+    hidden = replace(tiny_bundle, details={"srs_insecure": False})
     assert "development mark" in refused(hidden.encode(), expected, "srs").message
 
 
@@ -319,6 +319,15 @@ def test_impossible_circuit_gives_a_verdict(
 ) -> None:
     forged = replace(tiny_bundle, circuit={**tiny_bundle.circuit, **change})
     refused(forged.encode(), expected, "format")
+
+
+@pytest.mark.parametrize(
+    "details", [{}, {"srs_insecure": 1}, {"srs_insecure": None}, {"srs_insecure": True, "x": 1}]
+)
+def test_malformed_details_give_a_verdict(
+    tiny_bundle: Bundle, expected: Expectation, details: dict[str, Any]
+) -> None:
+    refused(replace(tiny_bundle, details=details).encode(), expected, "format")
 
 
 @pytest.mark.parametrize("k", [0, -7, 1 << 50])
@@ -357,7 +366,7 @@ def test_development_srs_needs_permission(
     for options in (None, Options(), Options(srs=tiny.srs.path)):
         with pytest.raises(SrsInsecure):
             verify_bundle(data, expected, options)
-    given = Options(srs=tiny.srs.path, allow_insecure_srs=True, second_opinion=False)
+    given = Options(srs=tiny.srs.path, allow_insecure_srs=True, verifiers="fast")
     assert verify_bundle(data, expected, given).srs_insecure is True
 
 
@@ -383,7 +392,7 @@ def test_memory_limit_raises_before_keys_are_made(
     def no_work(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("nothing should have been derived")
 
-    monkeypatch.setattr(verify_module.halo2_keys, "derive", no_work)
+    monkeypatch.setattr(halo2_bundle.halo2_keys, "derive", no_work)
     with pytest.raises(OutOfMemory):
         verify_bundle(tiny_bundle.encode(), expected, replace(QUICK, memory=1 << 20))
 
@@ -407,13 +416,13 @@ def test_fresh_keys_are_derived_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     asked: list[dict[str, Any]] = []
-    real = verify_module.halo2_keys.derive
+    real = halo2_bundle.halo2_keys.derive
 
     def watch(*args: Any, **kwargs: Any) -> Keys:
         asked.append(kwargs)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(verify_module.halo2_keys, "derive", watch)
+    monkeypatch.setattr(halo2_bundle.halo2_keys, "derive", watch)
     options = replace(QUICK, key_store=tmp_path / "keys")
     for fresh in (False, False, True):
         assert verify_bundle(

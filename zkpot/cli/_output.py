@@ -22,6 +22,7 @@ from circuits.errors import InputError, MissingArtefact
 from circuits.statement import Context
 from ledger import Signer
 from ledger.errors import BadKey
+from zkpot import backends
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 FILE = click.Path(path_type=Path)
@@ -107,16 +108,32 @@ def command_output(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def backend_option(
+    *, multiple: bool = False, text: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the option that chooses a proof system."""
+    default = (backends.DEFAULT,) if multiple else None
+    return click.option(
+        "--backend",
+        "backend",
+        type=click.Choice(backends.NAMES),
+        multiple=multiple,
+        default=default,
+        show_default=multiple,
+        help=text,
+    )
+
+
 def srs_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which SRS a command may use."""
     function = click.option(
         "--insecure-dev-srs",
         "allow_insecure",
         is_flag=True,
-        help="Accept a development SRS, whose maker can forge proofs. It is recorded.",
+        help="halo2: accept a development SRS, whose maker can forge proofs. It is recorded.",
     )(function)
     return click.option(
-        "--srs", type=FILE, help="SRS file; by default the one of the local store."
+        "--srs", type=FILE, help="halo2: SRS file; by default the one of the local store."
     )(function)
 
 

@@ -8,10 +8,19 @@ from pathlib import Path
 import click
 
 from circuits.halo2.circuit import MAX_K, MIN_K
-from circuits.testset import MAX_BUDGET
-from prover.plan import DEFAULT_MEMORY
+from circuits.sumcheck.wellformed import path_beside
+from circuits.testset import MAX_BUDGET, SMALLEST_GROUP
 from zkpot.api import commit_data as commit
-from zkpot.cli._output import FILE, Memory, Output, command_output, keep_existing, srs_options
+from zkpot.backends.base import DEFAULT_MEMORY
+from zkpot.cli._output import (
+    FILE,
+    Memory,
+    Output,
+    backend_option,
+    command_output,
+    keep_existing,
+    srs_options,
+)
 
 MANIFEST_NAME = "testset.json"
 SECRET_NAME = "testset.secret"  # noqa: S105
@@ -19,7 +28,8 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 
 @click.command(name="commit-data")
 @click.argument("data")
-@click.option("--out", "folder", type=FILE, required=True, help="Folder for the two files.")
+@click.option("--out", "folder", type=FILE, required=True, help="Folder for the files.")
+@backend_option(multiple=True, text="Which proof systems can prove on it; may be given twice.")
 @click.option(
     "--for",
     "model",
@@ -36,6 +46,13 @@ SECRET_NAME = "testset.secret"  # noqa: S105
     help="Width of the weights to size for, with --for.",
 )
 @click.option(
+    "--activation-bits",
+    type=int,
+    default=8,
+    show_default=True,
+    help="Width of the values between layers to size for, with --for; sumcheck only.",
+)
+@click.option(
     "--exponent",
     type=int,
     help="A feature x becomes round(x * 2^EXPONENT); by default the largest that clips nothing.",
@@ -43,7 +60,9 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 @click.option("--signed/--unsigned", default=None, help="By default, as the data are.")
 @click.option("--shard-size", type=click.IntRange(min=1), help="Samples proven together.")
 @click.option(
-    "--k", type=click.IntRange(MIN_K, MAX_K), help="Circuits of 2^K rows; by default from --memory."
+    "--k",
+    type=click.IntRange(MIN_K, MAX_K),
+    help="halo2: circuits of 2^K rows; by default from --memory.",
 )
 @click.option(
     "--memory",
@@ -55,9 +74,15 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 @click.option(
     "--budget",
     type=click.IntRange(1, MAX_BUDGET),
-    default=32,
-    show_default=True,
+    show_default="32, or what one proof can be cheaply",
     help="Proofs that may be published against this set.",
+)
+@click.option(
+    "--smallest-group",
+    type=click.IntRange(min=1),
+    default=SMALLEST_GROUP,
+    show_default=True,
+    help="Fewest samples of a group in a shard; their counts become public.",
 )
 @click.option("--label", help="Label column of a CSV.")
 @click.option("--classes", type=int, help="Number of classes, if not all occur.")
@@ -65,10 +90,11 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 @srs_options
 @command_output
 def commit_data(
-    data: str, folder: Path, model: Path | None, bits: int, weight_bits: int,
-    exponent: int | None, signed: bool | None, shard_size: int | None, k: int | None,
-    memory: int, budget: int, label: str | None, classes: int | None, shuffle: bool,
-    srs: Path | None, allow_insecure: bool, out: Output,
+    data: str, folder: Path, backend: tuple[str, ...], model: Path | None, bits: int,
+    weight_bits: int, activation_bits: int, exponent: int | None, signed: bool | None,
+    shard_size: int | None, k: int | None, memory: int, budget: int | None, smallest_group: int,
+    label: str | None, classes: int | None, shuffle: bool, srs: Path | None,
+    allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip
     """Commit to a test set: a public manifest and a secret opening.
 
@@ -79,49 +105,65 @@ def commit_data(
     with out.progress() as progress:
         committed = commit(
             data,
+            backend=backend,
             model=model,
             bits=bits,
             signed=signed,
             exponent=exponent,
             weight_bits=weight_bits,
+            activation_bits=activation_bits,
             shard_size=shard_size,
             k=k,
             memory=memory,
             budget=budget,
+            smallest_group=smallest_group,
             srs=srs,
             allow_insecure=allow_insecure,
             label=label,
             classes=classes,
             shuffle=random.SystemRandom() if shuffle else None,
-            progress=lambda done, total: progress("commitments", done, total),
+            progress=progress,
         )
-    manifest = committed.manifest
+    manifest, well_formed = committed.manifest, committed.well_formed
     # The secret first: a manifest that nobody can open would be worse than none.
     committed.opening.save(folder / SECRET_NAME)
-    manifest.save(folder / MANIFEST_NAME)
+    public = [folder / MANIFEST_NAME]
+    if well_formed is not None:
+        public.append(path_beside(public[0]))
+        well_formed.save(public[1])
+    manifest.save(public[0])
     form = manifest.input_format
-    out.text(
-        f"committed {manifest.samples} samples of {manifest.classes} classes in "
-        f"{len(manifest.shards)} shards of {manifest.shard_size} (2^{manifest.k} rows)"
-    )
+    out.text(f"committed {manifest.samples} samples of {manifest.classes} classes")
     out.text(
         f"  features: {'signed' if form.signed else 'unsigned'} {form.bits} bits, "
-        f"x * 2^{manifest.input_exponent}; opening budget {manifest.budget}"
+        f"x * 2^{manifest.input_exponent}"
     )
+    for part in manifest.parts:
+        out.text(
+            f"  {part.backend}: {len(part.shards)} shards of {part.shard_size}, "
+            f"{part.proofs} proofs may be published ({part.size})"
+        )
     out.text(f"  test set  {manifest.testset_id}")
-    out.text(f"  publish   {folder / MANIFEST_NAME}")
+    for path in public:
+        out.text(f"  publish   {path}")
     out.text(f"  keep      {folder / SECRET_NAME}  (secret, until the set is released)")
     if manifest.srs_insecure:
         out.warn("made with a development SRS, and marked so")
     out.result(
         {
             "testset": manifest.testset_id,
-            "manifest": str(folder / MANIFEST_NAME),
+            "manifest": str(public[0]),
+            "well_formed": str(public[1]) if well_formed else None,
             "secret": str(folder / SECRET_NAME),
             "samples": manifest.samples,
-            "shards": len(manifest.shards),
-            "shard_size": manifest.shard_size,
-            "k": manifest.k,
+            "parts": {
+                part.backend: {
+                    **{name: value for name, value in part.header.items() if name != "srs"},
+                    "shards": len(part.shards),
+                    "proofs": part.proofs,
+                }
+                for part in manifest.parts
+            },
             "srs_insecure": manifest.srs_insecure,
         }
     )

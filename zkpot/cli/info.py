@@ -13,19 +13,19 @@ from typing import Any
 import click
 import psutil
 
+from circuits.backends import decode_circuit, load_circuit, load_model
 from circuits.bundle import MAX_BYTES, Bundle
 from circuits.encoding import read_bytes
 from circuits.errors import CorruptedArtefact
 from circuits.halo2 import srs as srs_files
-from circuits.halo2.circuit import EZKL_VERSION, Circuit
+from circuits.halo2.circuit import EZKL_VERSION
 from circuits.halo2.keys import home
-from circuits.halo2.match import require_testset
-from circuits.halo2.model import ModelCommitment
+from circuits.sumcheck.wellformed import WellFormed
 from circuits.testset import Manifest
 from prover.calibrate import calibrate, machine_speed
-from prover.plan import DEFAULT_MEMORY, make_plan
+from zkpot import backends
+from zkpot.backends.base import DEFAULT_MEMORY
 from zkpot.cli._output import FILE, Memory, Output, command_output, size_text, time_text
-from zkpot.cli.model import load_circuit
 
 
 @click.command()
@@ -37,28 +37,30 @@ from zkpot.cli.model import load_circuit
 def estimate(circuit_file: Path, testset: Path, memory: int, jobs: int | None, out: Output) -> None:
     """Say what proving will take, before it starts: time, memory, key and proof sizes."""
     circuit, manifest = load_circuit(circuit_file), Manifest.load(testset)
-    require_testset(circuit, manifest)
-    plan = make_plan(circuit, len(manifest.shards), memory, jobs)
+    backend = backends.named(circuit.backend)
+    backend.require_testset(circuit, manifest)
+    cost = backend.cost(circuit, manifest, memory, jobs)
     speed = machine_speed()
-    out.text(f"{plan.shards} shards of {circuit.shard_size} samples, {plan.jobs} at a time")
-    out.text(f"  time         {time_text(plan.seconds)}  (keys "
-             f"{time_text(plan.one.setup_seconds)}, a shard "
-             f"{time_text(plan.one.prove_seconds)})")  # fmt: skip
-    out.text(f"  memory       {size_text(plan.peak_bytes)}")
-    out.text(f"  proving key  {size_text(plan.one.key_bytes)}")
-    out.text(f"  proofs       {size_text(plan.shards * plan.one.proof_bytes)}")
+    keys = f"keys {time_text(cost.setup_seconds)}, " if cost.setup_seconds else ""
+    out.text(f"{cost.shards} shards of {circuit.shard_size} samples, {cost.jobs} at a time")
+    out.text(f"  time         {time_text(cost.seconds)}  ({keys}a shard "
+             f"{time_text(cost.shard_seconds)})")  # fmt: skip
+    out.text(f"  memory       {size_text(cost.peak_bytes)}")
+    if cost.key_bytes:
+        out.text(f"  proving key  {size_text(cost.key_bytes)}")
+    out.text(f"  proofs       {size_text(cost.proof_bytes)}")
     out.text(f"  this machine counts as {speed:.2f} of the reference; `zkpot doctor --calibrate` "
              "measures it")  # fmt: skip
     out.result(
         {
-            "shards": plan.shards,
-            "jobs": plan.jobs,
-            "milliseconds": round(plan.seconds * 1000),
-            "setup_milliseconds": round(plan.one.setup_seconds * 1000),
-            "prove_milliseconds": round(plan.one.prove_seconds * 1000),
-            "peak_bytes": plan.peak_bytes,
-            "key_bytes": plan.one.key_bytes,
-            "proof_bytes": plan.shards * plan.one.proof_bytes,
+            "shards": cost.shards,
+            "jobs": cost.jobs,
+            "milliseconds": round(cost.seconds * 1000),
+            "setup_milliseconds": round(cost.setup_seconds * 1000),
+            "prove_milliseconds": round(cost.shard_seconds * 1000),
+            "peak_bytes": cost.peak_bytes,
+            "key_bytes": cost.key_bytes,
+            "proof_bytes": cost.proof_bytes,
         }
     )
 
@@ -70,29 +72,45 @@ def _bundle(data: bytes) -> dict[str, Any]:
         "digest": bundle.digest,
         "shards": len(bundle.proofs),
         "proof_bytes": [len(proof) for proof in bundle.proofs],
-        "srs_insecure": bundle.srs_insecure,
+        "details": bundle.details,
         "verified": False,
     }
 
 
 def _testset(data: bytes) -> dict[str, Any]:
     manifest = Manifest.from_bytes(data)
-    return {**manifest.header, "testset": manifest.testset_id, "shards": len(manifest.shards)}
+    parts = {
+        part.backend: {**part.header, "shards": len(part.shards), "proofs": part.proofs}
+        for part in manifest.parts
+    }
+    return {**manifest.header, "testset": manifest.testset_id, "parts": parts}
 
 
 def _circuit(data: bytes) -> dict[str, Any]:
-    circuit = Circuit.decode(data)
-    return {**circuit.to_dict(), "digest": circuit.digest}
+    circuit = decode_circuit(data)
+    facts = backends.named(circuit.backend).facts(circuit)
+    return {**circuit.to_dict(), "digest": circuit.digest, **facts}
 
 
 def _model(path: Path) -> dict[str, Any]:
-    commitment = ModelCommitment.load(path)
-    return {**vars(commitment), "model": commitment.model_id}
+    commitment = load_model(path)
+    return {"backend": commitment.backend, **vars(commitment), "model": commitment.model_id}
+
+
+def _well_formed(data: bytes) -> dict[str, Any]:
+    found = WellFormed.decode(data)
+    return {
+        "commitments": list(found.commitments),
+        "digest": found.digest,
+        "proof_bytes": [len(proof) for proof in found.proofs],
+        "verified": False,
+    }
 
 
 _READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "zkpot-bundle": _bundle,
     "zkpot-circuit": _circuit,
+    "zkpot-wellformed": _well_formed,
     "zkpot": _testset,
 }
 
@@ -104,7 +122,8 @@ def inspect(file: Path, out: Output) -> None:
     """Show what a public artefact says; nothing is verified by it."""
     data = read_bytes(file, "artefact", MAX_BYTES)
     try:
-        value = json.loads(data)
+        # What comes after the first line are proofs.
+        value = json.loads(data.partition(b"\n")[0])
         magic = str(value.get("magic")) if isinstance(value, dict) else ""
     except ValueError:
         magic = ""

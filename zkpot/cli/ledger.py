@@ -10,16 +10,15 @@ from typing import Any
 
 import click
 
+from circuits.backends import load_circuit, load_model
 from circuits.bundle import MAX_BYTES, Bundle
 from circuits.encoding import read_bytes, write_atomic
-from circuits.halo2.keys import derive
-from circuits.halo2.match import require_points, require_testset, testset_commitments
-from circuits.halo2.model import ModelCommitment
 from circuits.statement import Context
+from circuits.sumcheck.wellformed import MAX_BYTES as MAX_WELL_FORMED
+from circuits.sumcheck.wellformed import path_beside
 from circuits.testset import Manifest
 from ledger import Ledger, Receipt, Signer, VerifierKey, blob_digest, bundle_verifier
 from ledger.entries import (
-    DataRegister,
     Entry,
     IdentityRegister,
     ModelCommit,
@@ -29,8 +28,10 @@ from ledger.entries import (
 )
 from ledger.note import check_name
 from ledger.policy import Policy
+from ledger.proofs import registration
 from verifier.verify import Options
-from zkpot.api import find_srs
+from zkpot import backends
+from zkpot.backends.base import SrsChoice
 from zkpot.cli._output import (
     FILE,
     ROUND,
@@ -42,7 +43,6 @@ from zkpot.cli._output import (
     public_key,
     srs_options,
 )
-from zkpot.cli.model import load_circuit
 
 LOG_KEY = "log.key"
 _NOTE_LIMIT = 1 << 16
@@ -148,19 +148,23 @@ def identity(book: Ledger, author: Signer, name: str, out: Output) -> None:
 @ledger.command()
 @_signed
 @click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
+@click.option(
+    "--well-formed",
+    type=FILE,
+    help="sumcheck: proof that the set is well-formed; by default the file beside the manifest.",
+)
 @command_output
-def data(book: Ledger, author: Signer, testset: Path, out: Output) -> None:
-    """Register a committed test set, as its evaluator."""
+def data(
+    book: Ledger, author: Signer, testset: Path, well_formed: Path | None, out: Output
+) -> None:
+    """Register a committed test set, as its evaluator; that it is well-formed is verified."""
     manifest = Manifest.load(testset)
-    require_points(testset_commitments(manifest))
-    blob = manifest.to_bytes()
-    body = DataRegister(
-        root=manifest.testset_id,
-        manifest=blob_digest(blob),
-        samples=manifest.samples,
-        openings=manifest.budget,
-    )
-    receipt, _ = _append(book, author, body, (blob,))
+    blob, proof = manifest.to_bytes(), None
+    if "sumcheck" in manifest.backends:
+        path = well_formed or path_beside(testset)
+        proof = read_bytes(path, "proof that the test set is well-formed", MAX_WELL_FORMED)
+    body = registration(blob, proof, Options())
+    receipt, _ = _append(book, author, body, (blob, proof) if proof else (blob,))
     _appended(out, receipt, f"test set {manifest.testset_id}", testset=manifest.testset_id)
 
 
@@ -202,13 +206,13 @@ def task(
     minimum: Fraction, eta: Fraction, pool: int, submissions: int, openings: int | None,
     prover: str, rounds: int, srs: Path | None, allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip
-    """Open a task; the verifying key is derived here and pinned."""
+    """Open a task; for halo2 the verifying key is derived here and pinned."""
     circuit, manifest = load_circuit(circuit_file), Manifest.load(testset)
-    require_testset(circuit, manifest)
-    info = find_srs(circuit.k, path=srs, allow_insecure=allow_insecure)
+    backend = backends.named(circuit.backend)
+    backend.require_testset(circuit, manifest)
     with out.progress() as progress:
         progress("keys", 0, 1)
-        keys = derive(circuit, info.path, proving=False)
+        pins = backend.pins(circuit, SrsChoice(srs, allow_insecure))
         progress("keys", 1, 1)
     blob = circuit.encode()
     policy = Policy(
@@ -216,14 +220,14 @@ def task(
         eta=eta,
         pool=pool,
         submissions_per_identity=submissions,
-        openings=manifest.budget if openings is None else openings,
+        openings=manifest.proofs if openings is None else openings,
     )
     body = TaskOpen(
         title=title,
-        backend="halo2",
+        backend=backend.name,
         circuit=circuit.digest,
-        vk=keys.verifying_key_digest,
-        srs=circuit.srs,
+        vk=pins.verifying_key,
+        srs=pins.srs,
         architecture=blob_digest(blob),
         testset=manifest.testset_id,
         prover=prover,
@@ -231,7 +235,7 @@ def task(
         policy=policy,
     )
     receipt, digest = _append(book, author, body, (blob,))
-    _appended(out, receipt, f"task {digest}", task=digest, vk=keys.verifying_key_digest)
+    _appended(out, receipt, f"task {digest}", task=digest, vk=pins.verifying_key)
 
 
 @ledger.command()
@@ -244,8 +248,8 @@ def commit(
     book: Ledger, author: Signer, task_id: str, round_: int, model: Path, out: Output
 ) -> None:
     """Commit to a model, before the test set is released."""
-    commitment = ModelCommitment.load(model)
-    require_points({"the model": commitment.commitment})
+    commitment = load_model(model)
+    backends.named(commitment.backend).check_commitment(commitment)
     context = Context(author.public, task_id, round_, book.state.origin)
     body = ModelCommit(task_id, round_, commitment.model_id, context.digest)
     receipt, _ = _append(book, author, body)
@@ -288,8 +292,7 @@ def submit(
     paid = book.credited(receipt)
     _appended(
         out, receipt,
-        f"{claimed.statement.correct} of {claimed.statement.samples} verified twice; "
-        f"credited {paid}",
+        f"{claimed.statement.correct} of {claimed.statement.samples} verified; credited {paid}",
         credited=paid, balance=book.balance(author.public),
     )  # fmt: skip
 

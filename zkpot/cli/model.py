@@ -7,22 +7,23 @@ from pathlib import Path
 
 import click
 
+from circuits.backends import load_circuit
 from circuits.compare import FLIP_LIMIT
-from circuits.encoding import read_bytes, write_atomic
+from circuits.encoding import write_atomic
 from circuits.errors import InputError, ShapeMismatch
-from circuits.halo2.circuit import Circuit
-from circuits.halo2.model import load_weights, save_weights
-from circuits.halo2.plan import DEFAULT_MODEL_BUDGET
 from circuits.network import macs
 from circuits.testset import MAX_BUDGET, Manifest
-from prover.plan import DEFAULT_MEMORY, make_plan
+from circuits.weights_file import load_weights, save_weights
+from zkpot import backends
 from zkpot.api import commit_model as commit
 from zkpot.api import compile_model
+from zkpot.backends.base import DEFAULT_MEMORY
 from zkpot.cli._output import (
     FILE,
     Memory,
     Output,
     Ratio,
+    backend_option,
     command_output,
     keep_existing,
     size_text,
@@ -34,26 +35,37 @@ CIRCUIT_NAME = "circuit.json"
 WEIGHTS_NAME = "weights.secret"
 COMMITMENT_NAME = "model.json"
 SECRET_NAME = "model.secret"  # noqa: S105
-_CIRCUIT_LIMIT = 1 << 26
-
-
-def load_circuit(path: Path) -> Circuit:
-    """Read a circuit file, with the named errors of `Circuit.decode`."""
-    return Circuit.decode(read_bytes(path, "circuit file", _CIRCUIT_LIMIT))
 
 
 @click.command(name="compile")
 @click.argument("model", type=FILE)
 @click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
 @click.option("--out", "folder", type=FILE, required=True, help="Folder for the two files.")
-@click.option("--data", help="Samples of your own, as for commit-data, to compare accuracies on.")
+@click.option(
+    "--data",
+    help="Samples of your own, as for commit-data, to choose scales and compare accuracies on.",
+)
+@backend_option(text="By default sumcheck, if the set is committed for it.")
 @click.option("--weight-bits", type=int, default=8, show_default=True)
+@click.option(
+    "--activation-bits",
+    type=int,
+    default=8,
+    show_default=True,
+    help="Width of the values between layers; sumcheck only.",
+)
+@click.option("--per-class", is_flag=True, help="Count for each true class as well; sumcheck only.")
+@click.option("--confusion", is_flag=True, help="Count the confusion matrix; sumcheck only.")
+@click.option(
+    "--groups/--no-groups",
+    "per_group",
+    default=None,
+    help="Count for each group; by default if the set has groups; sumcheck only.",
+)
 @click.option(
     "--model-budget",
     type=click.IntRange(1, MAX_BUDGET),
-    default=DEFAULT_MODEL_BUDGET,
-    show_default=True,
-    help="Shard proofs that may be published with one commitment to the model.",
+    help="halo2: shard proofs that may be published with one commitment to the model.",
 )
 @click.option(
     "--max-flips",
@@ -72,8 +84,10 @@ def load_circuit(path: Path) -> Circuit:
 )
 @command_output
 def compile_(
-    model: Path, testset: Path, folder: Path, data: str | None, weight_bits: int,
-    model_budget: int, max_flips: Fraction, label: str | None, memory: int, out: Output,
+    model: Path, testset: Path, folder: Path, data: str | None, backend: str | None,
+    weight_bits: int, activation_bits: int, per_class: bool, confusion: bool,
+    per_group: bool | None, model_budget: int | None, max_flips: Fraction, label: str | None,
+    memory: int, out: Output,
 ) -> None:  # fmt: skip
     """Compile an ONNX model into the circuit of a test set.
 
@@ -86,20 +100,24 @@ def compile_(
     compiled = compile_model(
         model,
         manifest,
+        backend=backend,
         data=data,
         weight_bits=weight_bits,
+        activation_bits=activation_bits,
         model_budget=model_budget,
+        per_class=per_class,
+        confusion=confusion,
+        per_group=per_group,
         flip_limit=max_flips,
         label=label,
     )
     circuit, found = compiled.circuit, compiled.comparison
-    plan = make_plan(circuit, len(manifest.shards), memory)
+    cost = backends.named(circuit.backend).cost(circuit, manifest, memory, None)
     save_weights(folder / WEIGHTS_NAME, circuit.architecture, compiled.weights)
     write_atomic(folder / CIRCUIT_NAME, circuit.encode())
     out.text(
         f"compiled {len(circuit.architecture.layers)} layers, {macs(circuit.architecture):,} "
-        f"multiplications a sample; {compiled.sizing.rows:,} of {1 << circuit.k:,} rows, "
-        f"{circuit.columns} columns, {circuit.decomp_legs} digits"
+        f"multiplications a sample; {compiled.sized.summary}"
     )
     if found is None:
         out.warn("no --data: accuracy and flipped predictions were not measured")
@@ -108,10 +126,11 @@ def compile_(
             f"  accuracy on {found.samples} samples: float {found.float_accuracy:.2%}, "
             f"integer {found.integer_accuracy:.2%}, {found.flips} predictions flipped"
         )
+    keys = f"keys {time_text(cost.setup_seconds)}, " if cost.setup_seconds else ""
+    key = f"proving key {size_text(cost.key_bytes)}, " if cost.key_bytes else ""
     out.text(
-        f"  estimate: keys {time_text(plan.one.setup_seconds)}, {plan.shards} proofs of "
-        f"{time_text(plan.one.prove_seconds)}; {size_text(plan.peak_bytes)} memory, proving key "
-        f"{size_text(plan.one.key_bytes)}, proofs {size_text(plan.shards * plan.one.proof_bytes)}"
+        f"  estimate: {keys}{cost.shards} proofs of {time_text(cost.shard_seconds)}; "
+        f"{size_text(cost.peak_bytes)} memory, {key}proofs {size_text(cost.proof_bytes)}"
     )
     out.text(f"  circuit   {circuit.digest}")
     out.text(f"  publish   {folder / CIRCUIT_NAME}")
@@ -121,9 +140,8 @@ def compile_(
             "circuit": circuit.digest,
             "circuit_file": str(folder / CIRCUIT_NAME),
             "weights_file": str(folder / WEIGHTS_NAME),
-            "rows": compiled.sizing.rows,
-            "assignments": compiled.sizing.assignments,
-            "columns": circuit.columns,
+            "backend": circuit.backend,
+            **compiled.sized.facts,
             "comparison": None if found is None else vars(found),
         }
     )
@@ -133,11 +151,17 @@ def compile_(
 @click.option("--circuit", "circuit_file", type=FILE, required=True)
 @click.option("--weights", type=FILE, required=True)
 @click.option("--out", "folder", type=FILE, required=True, help="Folder for the two files.")
+@click.option(
+    "--budget",
+    type=click.IntRange(1, MAX_BUDGET),
+    help="Shard proofs that may be published with it; by default as many as can be. For halo2 "
+    "it is given to compile.",
+)
 @srs_options
 @command_output
 def commit_model(
-    circuit_file: Path, weights: Path, folder: Path, srs: Path | None, allow_insecure: bool,
-    out: Output,
+    circuit_file: Path, weights: Path, folder: Path, budget: int | None, srs: Path | None,
+    allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip
     """Commit to the compiled weights: a public commitment and a secret opening."""
     keep_existing(folder / SECRET_NAME)
@@ -145,20 +169,23 @@ def commit_model(
     architecture, values = load_weights(weights)
     if architecture != circuit.architecture:
         raise ShapeMismatch("the weights were compiled for another circuit")
-    commitment, opening = commit(circuit, values, srs=srs, allow_insecure=allow_insecure)
+    commitment, opening = commit(
+        circuit, values, budget=budget, srs=srs, allow_insecure=allow_insecure
+    )
     opening.save(folder / SECRET_NAME)
     commitment.save(folder / COMMITMENT_NAME)
     out.text(f"committed to the model; {commitment.budget} shard proofs may be published with it")
     out.text(f"  model     {commitment.model_id}")
     out.text(f"  publish   {folder / COMMITMENT_NAME}")
     out.text(f"  keep      {folder / SECRET_NAME}  (secret)")
-    if commitment.srs_insecure:
+    insecure = getattr(commitment, "srs_insecure", False)
+    if insecure:
         out.warn("made with a development SRS, and marked so")
     out.result(
         {
             "model": commitment.model_id,
             "commitment_file": str(folder / COMMITMENT_NAME),
             "secret_file": str(folder / SECRET_NAME),
-            "srs_insecure": commitment.srs_insecure,
+            "srs_insecure": insecure,
         }
     )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from circuits.backends import load_circuit, load_model
 from circuits.encoding import write_atomic
 from circuits.errors import InputError
-from circuits.halo2.model import ModelCommitment
+from circuits.sumcheck.wellformed import path_beside
 from circuits.testset import Manifest
-from prover.plan import DEFAULT_MEMORY
 from verifier.verdict import Verdict
-from verifier.verify import Options
+from verifier.verify import Options, Verifiers
 from zkpot.api import prove as prove_bundle
 from zkpot.api import verify as verify_one
+from zkpot.backends.base import DEFAULT_MEMORY
 from zkpot.cli._output import (
     FILE,
     Memory,
@@ -28,7 +30,6 @@ from zkpot.cli._output import (
     srs_options,
     time_text,
 )
-from zkpot.cli.model import load_circuit
 
 
 @click.command()
@@ -42,9 +43,11 @@ from zkpot.cli.model import load_circuit
     type=Memory(),
     default=DEFAULT_MEMORY,
     show_default="8G",
-    help="Memory that all processes together may take.",
+    help="Memory that proving may take in all.",
 )
-@click.option("--jobs", type=int, help="Processes at a time; by default one per four cores.")
+@click.option(
+    "--jobs", type=int, help="Shards at a time; by default one, for halo2 one per four cores."
+)
 @click.option(
     "--run-folder",
     type=FILE,
@@ -117,34 +120,55 @@ def prove(
 @click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
 @click.option("--circuit", "circuit", help="Circuit digest that was agreed on, or its file.")
 @click.option("--model", help="Model id that was registered, or its file.")
-@click.option("--no-second-opinion", is_flag=True, help="Skip the independent py_ecc verifier.")
-@click.option("--fresh-keys", is_flag=True, help="Derive the verifying key again.")
+@click.option(
+    "--well-formed",
+    type=FILE,
+    help="sumcheck: proof that the set is well-formed; by default the file beside the manifest.",
+)
+@click.option(
+    "--verifier",
+    "verifiers",
+    type=click.Choice(get_args(Verifiers)),
+    default="auto",
+    show_default=True,
+    help="fast (ezkl for halo2), plain (plain Python; py_ecc for halo2), or both. auto is both, "
+    "but for sumcheck proofs that would take the plain one more than a minute.",
+)
+@click.option("--fresh-keys", is_flag=True, help="halo2: derive the verifying key again.")
 @context_options
 @srs_options
 @command_output
 def verify(
     bundle: Path, testset: Path, circuit: str | None, model: str | None,
-    no_second_opinion: bool, fresh_keys: bool, submitter: str, task: str | None, round_: int,
-    origin: str, srs: Path | None, allow_insecure: bool, out: Output,
+    well_formed: Path | None, verifiers: Verifiers, fresh_keys: bool, submitter: str,
+    task: str | None, round_: int, origin: str, srs: Path | None, allow_insecure: bool,
+    out: Output,
 ) -> None:  # fmt: skip
     """Verify a proof bundle against a test set and a context; exit status 6 if it is rejected.
 
-    The verifying key is derived here, from the public circuit; nothing of the prover is trusted.
+    All that the proof is held against is derived here, from the public circuit and the test set;
+    nothing of the prover is trusted.
     """
     manifest = Manifest.load(testset)
     context = make_context(submitter, task, round_, origin, manifest.testset_id)
     circuit = digest_of(circuit, lambda path: load_circuit(path).digest)
-    model = digest_of(model, lambda path: ModelCommitment.load(path).model_id)
+    model = digest_of(model, lambda path: load_model(path).model_id)
     with out.progress() as progress:
         options = Options(
             allow_insecure_srs=allow_insecure,
-            second_opinion=not no_second_opinion,
+            verifiers=verifiers,
             srs=srs,
             fresh_keys=fresh_keys,
             progress=lambda name: progress(name, 0, 1),
         )
         verdict = verify_one(
-            bundle, manifest, context, circuit=circuit, model=model, options=options
+            bundle,
+            manifest,
+            context,
+            circuit=circuit,
+            model=model,
+            well_formed=well_formed or path_beside(testset),
+            options=options,
         )
     show_verdict(verdict, out)
     out.result(verdict.to_dict())

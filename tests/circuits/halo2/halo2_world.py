@@ -9,18 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
+from circuits.bundle import Bundle
 from circuits.datasets import Dataset
 from circuits.halo2 import kzg
 from circuits.halo2.circuit import Circuit
 from circuits.halo2.model import ModelCommitment, ModelOpening, commit_model
 from circuits.halo2.plan import fit_columns
 from circuits.halo2.srs import SrsInfo
+from circuits.halo2.testset import Halo2Commit
 from circuits.integer import count_correct, run
 from circuits.network import Architecture, Dense, NumberFormat, Relu, parameter_shapes
 from circuits.statement import Context
 from circuits.testset import Manifest, Opening, commit_testset
 from circuits.weights import Weights, parameter_limits
-from prover.session import Task
+from prover.halo2_session import Halo2Job
+from prover.plan import make_plan
+from prover.session import Openings, Report, prove_testset
 
 K = 10
 SHARD_SIZE = 3
@@ -77,25 +81,33 @@ class World:
         """Right predictions of each shard, according to the integer network."""
         return tuple(
             count_correct(
-                run(self.circuit.architecture, self.weights, self.opening.x_int(shard.index)),
-                self.opening.y(shard.index),
+                run(self.circuit.architecture, self.weights, self.opening.halo2.x_int(shard.index)),
+                self.opening.halo2.y(shard.index),
                 "strict",
             )
-            for shard in self.manifest.shards
+            for shard in self.manifest.halo2.shards
         )
 
-    def task(self, folder: Path) -> Task:
-        return Task(
+    def job(self, jobs: int | None = None) -> Halo2Job:
+        """Return what to prove."""
+        return Halo2Job(
             circuit=self.circuit,
             manifest=self.manifest,
             opening=self.opening,
             model=self.model,
             context=self.context.digest,
             srs=self.srs,
-            run_folder=folder / "run",
-            testset_openings=folder / "testset.openings",
-            model_openings=folder / "model.openings",
+            plan=make_plan(self.circuit, len(self.manifest.halo2.shards), MEMORY, jobs),
         )
+
+    def prove(self, folder: Path) -> tuple[Bundle, Report]:
+        """Prove it in a folder."""
+        return prove_testset(self.job(), openings_in(folder), folder / "run")
+
+
+def openings_in(folder: Path) -> Openings:
+    """Return where openings are counted in a folder."""
+    return Openings(folder / "testset.openings", folder / "model.openings")
 
 
 def make_world(srs: SrsInfo, seed: int = 5) -> World:
@@ -114,17 +126,12 @@ def make_world(srs: SrsInfo, seed: int = 5) -> World:
     x = rng.integers(0, 16, (SAMPLES, 4))
     y = run(architecture, weights, x).argmax(axis=1)
     y[::3] = (y[::3] + 1) % 3
+    commit = Halo2Commit(
+        partial(kzg.commit, kzg.SrsFile.open(srs.path)), srs.digest, K, True, SHARD_SIZE,
+        TESTSET_BUDGET,
+    )  # fmt: skip
     manifest, opening = commit_testset(
-        Dataset.of(x.astype(float), y, None, classes=3),
-        committer=partial(kzg.commit, kzg.SrsFile.open(srs.path)),
-        srs=srs.digest,
-        k=K,
-        srs_insecure=True,
-        shard_size=SHARD_SIZE,
-        budget=TESTSET_BUDGET,
-        bits=4,
-        signed=False,
-        exponent=0,
+        Dataset.of(x.astype(float), y, None, classes=3), [commit], bits=4, signed=False, exponent=0
     )
     commitment, model = commit_model(sizing.circuit, weights, srs.path, srs_insecure=True)
     context = Context("11" * 32, "22" * 32, 0, "tests")

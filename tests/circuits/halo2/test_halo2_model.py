@@ -30,14 +30,13 @@ from circuits.halo2.model import (
     ModelCommitment,
     ModelOpening,
     commit_model,
-    load_weights,
     model_id,
-    save_weights,
     weight_vector,
 )
 from circuits.halo2.proof import FIELD_ORDER, commitments
 from circuits.network import NumberFormat
 from circuits.weights import Weights
+from circuits.weights_file import load_weights, save_weights
 from tests.circuits.halo2.halo2_world import World, mlp, random_weights
 
 pytestmark = pytest.mark.ezkl
@@ -172,7 +171,7 @@ def test_widest_values_survive_the_file(tmp_path: Path) -> None:
 
 
 def test_repr_and_str_hide_everything(tiny: World) -> None:
-    for text in (repr(tiny.model), str(tiny.model), f"{tiny.task(Path())}"):
+    for text in (repr(tiny.model), str(tiny.model), f"{tiny.job()}"):
         for salt in tiny.model.salts:
             assert str(salt) not in text and f"{salt:x}" not in text
         assert "array" not in text and "salts" not in text

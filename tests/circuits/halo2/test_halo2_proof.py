@@ -59,7 +59,7 @@ def test_commitments_are_the_first_three_points() -> None:
 def test_instances_are_all_that_a_proof_speaks_of(
     tiny: World, tiny_keys: Keys, tiny_bundle: Bundle
 ) -> None:
-    proof, samples = tiny_bundle.proofs[0], tiny.manifest.shards[0].samples
+    proof, samples = tiny_bundle.proofs[0], tiny.manifest.halo2.shards[0].samples
     honest = instances(
         tiny.circuit, correct=tiny.counts[0], samples=samples, context=tiny.context.digest
     )
@@ -127,8 +127,8 @@ def test_ezkl_file_holds_nothing_that_is_ignored() -> None:
 
 def vectors(tiny: World, shard: int) -> dict[str, list[int]]:
     return {
-        "features": tiny.opening.features_vector(shard),
-        "labels": tiny.opening.labels_vector(shard),
+        "features": tiny.opening.halo2.features_vector(shard),
+        "labels": tiny.opening.halo2.labels_vector(shard),
         "weights": tiny.model.vector(),
     }
 
@@ -138,7 +138,7 @@ def prove(tiny: World, keys: Keys, *, samples: int, timeout: float, **changed: l
         tiny.circuit, keys, tiny.srs.path, context=tiny.context.digest, samples=samples,
         timeout=timeout, **(vectors(tiny, 0) | changed),
     )  # fmt: skip
-    return made.correct
+    return made.outputs.correct
 
 
 @pytest.mark.ezkl

@@ -1,0 +1,78 @@
+"""Proves shards in processes of their own, which can be killed at any time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from circuits.errors import WorkerFailed, ZkpotError
+from prover.shard_proof import ShardProof
+from prover.sumcheck.work import ShardWork
+
+
+class Processes:
+    """Proves each shard in a fresh process.
+
+    Parameters
+    ----------
+    threads : int
+        Threads of each process.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._running: set[BaseProcess] = set()
+        self._lock = threading.Lock()
+
+    def prove(self, work: ShardWork, stop: threading.Event) -> ShardProof:
+        """Prove a shard.
+
+        Raises
+        ------
+        WorkerFailed
+            If the process failed, was killed, or was not to be started any more.
+        """
+        # A forked process would inherit threads that no longer run.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_child, args=(theirs, work, self._threads), daemon=True)
+        with self._lock:
+            if stop.is_set():
+                raise WorkerFailed("proving was stopped")
+            process.start()
+            self._running.add(process)
+        theirs.close()
+        try:
+            found = ours.recv()
+        except EOFError:
+            process.join()
+            raise WorkerFailed(
+                f"shard {work.public.shard}: the proving process ended with status "
+                f"{process.exitcode}",
+                shard=work.public.shard,
+            ) from None
+        finally:
+            ours.close()
+            with self._lock:
+                self._running.discard(process)
+        process.join()
+        if isinstance(found, str):
+            raise WorkerFailed(f"shard {work.public.shard}: {found}", shard=work.public.shard)
+        assert isinstance(found, ShardProof)
+        return found
+
+    def kill(self) -> None:
+        """End all processes at work."""
+        with self._lock:
+            for process in self._running:
+                process.kill()
+
+
+def _child(answer: Connection, work: ShardWork, threads: int) -> None:
+    try:
+        answer.send(work.prove(threads))
+    except ZkpotError as error:
+        # As text: the errors' constructors differ, so that not all can be sent.
+        answer.send(f"[{error.code}] {error.message}")

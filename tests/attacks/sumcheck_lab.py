@@ -1,0 +1,462 @@
+"""An attacker's workbench for the sumcheck backend: a prover with one lie, against both verifiers.
+
+A `Bench` is a network, weights and samples. `Bench.attack` commits to them, with whatever lies it is
+given, proves, and tells which constraints of docs/protocol.md, 5.7, the lie breaks; each verifier's
+verdict is the name of the check by which it rejects, or "" where it accepts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuits.errors import ProofRejected
+from circuits.network import Architecture
+from circuits.sumcheck.affine import MatrixName
+from circuits.sumcheck.channel import Channel
+from circuits.sumcheck.commitment import Header, Matrix, commitment_id, feature_rows
+from circuits.sumcheck.field_k import K, from_array, to_array
+from circuits.sumcheck.proof_bytes import Proof, encode
+from circuits.sumcheck.public import AccuracyInput, Metrics, Outputs, WellFormedInput
+from circuits.sumcheck.reduction import Reduction, reduce
+from circuits.sumcheck.relation import Relation, accuracy, well_formed
+from circuits.sumcheck.transcript import Transcript
+from tests.attacks.sumcheck_lab_opening import (
+    Forgery,
+    Random,
+    commit_rows,
+    evaluate_form,
+    open_rows,
+    repair_sum,
+)
+from tests.attacks.sumcheck_lab_rounds import Cheats, LabSecrets
+from tests.attacks.sumcheck_lab_witness import (
+    Block,
+    Lies,
+    Witness,
+    make_witness,
+    model_block,
+    residues,
+    shard_block,
+)
+from verifier import plain
+from verifier.sumcheck.shard import verify_shard
+
+HEX = {name: f"{i:02x}" * 32 for i, name in enumerate(("circuit", "testset", "context"), 0x11)}
+
+
+class LabChannel(Channel):
+    """Masks what it is told to, with pads of its own.
+
+    Parameters
+    ----------
+    relation : Relation
+    root : bytes
+        Root of the proof matrix.
+    pads : list of K
+        All pads of section 5.5.
+    """
+
+    def __init__(self, relation: Relation, root: bytes, pads: list[K]) -> None:
+        super().__init__(relation.schedule, Transcript(), root)
+        self.masked: list[K] = []
+        self.read: list[K] = []
+        self._pads, self._products = pads, relation.schedule.products
+        self._first = relation.schedule.messages
+
+    def mask(self, values: Sequence[K] | None, count: int) -> list[K]:
+        assert values is not None and len(values) == count
+        found = [v + self._pads[self.sent + i] for i, v in enumerate(values)]
+        self.masked += found
+        return found
+
+    def differences(self, epsilon: K) -> list[K]:
+        self.read = [
+            epsilon * self._pads[x] - self._pads[self._first + 3 * j + 1]
+            for j, (x, _) in enumerate(self._products)
+        ]
+        return self.read
+
+
+def honest_pads(relation: Relation, random: Random) -> list[K]:
+    """Return pads with z = x y and z' = x' y (5.5)."""
+    pads = random.k_elements(relation.schedule.messages)
+    for x, y in relation.schedule.products:
+        (other,) = random.k_elements(1)
+        pads += [pads[x] * pads[y], other, other * pads[y]]
+    return pads
+
+
+@dataclass(frozen=True)
+class Made:
+    """A proof, honest or not.
+
+    Attributes
+    ----------
+    relation : Relation
+    public : AccuracyInput or WellFormedInput
+    roots : dict
+        Of shard and model.
+    proof : Proof
+    broken : dict of str to K
+        The constraints that do not hold of what is committed, by name, and by how much they fail.
+    matrices : dict
+        What is committed.
+    reduction : Reduction
+    transcript : Transcript
+        As it was before the opening.
+    """
+
+    relation: Relation
+    public: AccuracyInput | WellFormedInput
+    roots: dict[MatrixName, bytes]
+    proof: Proof
+    broken: dict[str, K] = field(default_factory=dict)
+    matrices: dict[MatrixName, Matrix] = field(default_factory=dict)
+    reduction: Reduction | None = None
+    transcript: Transcript = field(default_factory=Transcript)
+
+    @cached_property
+    def data(self) -> bytes:
+        return encode(self.proof)
+
+    def reopened(self, forgery: Forgery) -> Made:
+        """Return the proof with another opening; only `u` and `q` of the forgery are used."""
+        assert self.reduction is not None
+        opened = open_rows(
+            self.reduction.constraints,
+            self.relation,
+            self.reduction.vectors,
+            self.matrices,
+            copy(self.transcript),
+            forgery,
+        )
+        return self.changed(u=opened.u, q=opened.q, openings=opened.openings)
+
+    def changed(self, **fields: Any) -> Made:
+        """Return the proof with other parts."""
+        return replace(self, proof=replace(self.proof, **fields))
+
+    def claiming(self, **fields: Any) -> Made:
+        """Return the same proof for another public input."""
+        return replace(self, public=replace(self.public, **fields))
+
+    def verdicts(self, data: bytes | None = None) -> tuple[str, str]:
+        """Return the verdicts of the fast and of the plain verifier."""
+        data = self.data if data is None else data
+        return fast_verdict(self, data), plain_verdict(self, data)
+
+
+def _verdict(verify: Callable[[], None]) -> str:
+    try:
+        verify()
+    except ProofRejected as error:
+        return error.check
+    return ""
+
+
+def fast_verdict(made: Made, data: bytes) -> str:
+    """Return the check by which the fast verifier rejects, or ""."""
+    return _verdict(lambda: verify_shard(made.relation, made.public, made.roots, data))
+
+
+def plain_verdict(made: Made, data: bytes) -> str:
+    """Return the check by which the plain verifier rejects, or ""."""
+    return _verdict(lambda: _verify_plainly(made, data))
+
+
+def _verify_plainly(made: Made, data: bytes) -> None:
+    relation, layout, public = made.relation, made.relation.shard, made.public
+    shape = plain.ShardShape(
+        kappa=relation.profile.kappa,
+        a=relation.a,
+        samples=public.samples,
+        features=layout.inputs,
+        classes=layout.classes,
+        groups=layout.groups,
+    )
+    value = json.loads(public.encode())
+    shard_root = made.roots["shard"]
+    if relation.architecture is None:
+        plain.verify_well_formed(
+            shape=shape,
+            input_format=relation.input_format,
+            public=value,
+            shard_root=shard_root,
+            proof=data,
+        )
+        return
+    metrics = relation.metrics
+    plain.verify_shard(
+        relation.architecture,
+        shape=shape,
+        metrics=plain.Metrics(metrics.per_class, metrics.confusion, metrics.groups > 0),
+        public=value,
+        shard_root=shard_root,
+        model_root=made.roots["model"],
+        proof=data,
+    )
+
+
+def constraint_names(relation: Relation, public: AccuracyInput | WellFormedInput) -> list[str]:
+    """Return names for the constraints in the order of section 5.7."""
+    names = []
+    for j in range(len(relation.schedule.products)):
+        names += [f"difference {j}", f"product {j}"]
+    metrics, layout = relation.metrics, relation.shard
+    if isinstance(public, AccuracyInput):
+        names += ["F", "P*", "D*", "Y*"]
+        names += ["W*", "Gamma*"] if metrics.groups else []
+        names += ["Yt*", "Pf*"] if metrics.confusion else []
+        names.append("P one-hot")
+        names += [f"total of class {c}" for c in range(layout.classes * metrics.per_class)]
+        names += [f"total of group {g}" for g in range(metrics.groups)]
+    else:
+        names += ["F", "B*", "Y one-hot"] + ["G one-hot"] * (layout.groups > 0)
+        names += ["padding"] * (public.samples < 1 << relation.a)
+    names += [f"step {j}" for j in range(relation.depth)] + ["p"]
+    return names + (["z* m*", "z*", "m*"] if relation.model else ["V"])
+
+
+def prove(
+    witness: Witness,
+    matrices: Mapping[MatrixName, Matrix],
+    public: AccuracyInput | WellFormedInput,
+    *,
+    cheats: Cheats | None = None,
+    forgery: Forgery | None = None,
+    pads: Callable[[list[K]], None] | None = None,
+    filler: int = 0,
+    seed: int = 1,
+) -> Made:
+    """Prove what can be proven of a witness that may lie.
+
+    Parameters
+    ----------
+    witness : Witness
+    matrices : mapping
+        The commitments of others.
+    public : AccuracyInput or WellFormedInput
+        The claim, true or not.
+    cheats, forgery
+        What is done otherwise than by an honest prover.
+    pads : callable, optional
+        Changes the pads in place before they are committed.
+    filler : int
+        Value of the slots that nobody uses.
+    seed : int
+        Of all randomness.
+    """
+    relation, random = witness.relation, Random(seed)
+    profile, layout, forgery = relation.profile, relation.proof, forgery or Forgery()
+    secret_pads = honest_pads(relation, random)
+    if pads:
+        pads(secret_pads)
+    features = residues(witness.features()).reshape(-1)
+    values = np.full(layout.data_rows << profile.kappa, filler, np.uint64)
+    values[: len(features)] = features
+    flat = to_array(secret_pads).reshape(-1)
+    values[layout.pad_slot : layout.pad_slot + len(flat)] = flat
+    own = commit_rows(
+        values.reshape(-1, profile.row_slots), random, profile, masks=True, forgery=forgery
+    )
+    every: dict[MatrixName, Matrix] = {**matrices, "proof": own}
+    channel = LabChannel(relation, own.root, secret_pads)
+    secrets = LabSecrets(witness, public.samples, cheats or Cheats())
+    reduction = reduce(relation, public, channel, secrets)
+    constraints, vectors = reduction.constraints, reduction.vectors
+    names = constraint_names(relation, public)
+    found = [evaluate_form(form, relation, every, vectors) for form in constraints]
+    before = copy(channel.transcript)
+    opened = open_rows(constraints, relation, vectors, every, channel.transcript, forgery)
+    proof = Proof(
+        own.root,
+        to_array(channel.read),
+        to_array(channel.masked),
+        opened.u,
+        opened.q,
+        opened.openings,
+    )
+    return Made(
+        relation,
+        public,
+        {name: matrix.root for name, matrix in matrices.items()},
+        proof,
+        {name: value for name, value in zip(names, found, strict=True) if value},
+        every,
+        reduction,
+        before,
+    )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A network, its weights, and a shard of samples.
+
+    Attributes
+    ----------
+    architecture : Architecture
+    weights : mapping
+    x : integer array [n, ...]
+    y : sequence of int
+    groups : sequence of int
+        Group of every sample; empty without groups.
+    group_count : int
+    metrics : Metrics
+    a, kappa : int
+    """
+
+    architecture: Architecture
+    weights: Mapping[str, NDArray[np.int64]]
+    x: NDArray[np.int64]
+    y: Sequence[int]
+    a: int
+    groups: Sequence[int] = ()
+    group_count: int = 0
+    metrics: Metrics = field(default_factory=Metrics)
+    kappa: int = 9
+
+    @property
+    def samples(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def relation(self) -> Relation:
+        return accuracy(self.architecture, self.a, self.kappa, self.metrics, self.group_count)
+
+    @cached_property
+    def well_formed(self) -> Relation:
+        form, shard = self.architecture.input_format, self.relation.shard
+        return well_formed(
+            form, shard.inputs, shard.classes, shard.groups, self.a, self.kappa
+        )
+
+    def shard(self, lies: Lies | None = None) -> Block:
+        return shard_block(self.relation, self.x, self.y, self.groups, lies or {})
+
+    def model(self, lies: Lies | None = None) -> Block:
+        return model_block(self.relation, self.weights, lies or {})
+
+    def witness(self, lies: Lies | None = None, *, pretend: bool = False) -> Witness:
+        return make_witness(
+            self.relation, self.shard(lies), self.model(lies), lies, pretend=pretend
+        )
+
+    def commit(self, witness: Witness, seed: int = 7, filler: int = 0) -> dict[MatrixName, Matrix]:
+        """Commit to the witness's shard and model; unused slots of the shard are filled."""
+        profile, random = self.relation.profile, Random(seed)
+        rows = feature_rows(residues(witness.shard), profile)
+        rows.reshape(-1)[witness.shard.size :] = filler
+        found: dict[MatrixName, Matrix] = {"shard": commit_rows(rows, random, profile)}
+        if witness.relation.model is not None:
+            assert witness.model is not None
+            slots = residues(witness.model).reshape(-1, profile.row_slots)
+            found["model"] = commit_rows(slots, random, profile)
+        return found
+
+    def public(
+        self, matrices: Mapping[MatrixName, Matrix], outputs: Outputs, samples: int | None = None
+    ) -> AccuracyInput:
+        return AccuracyInput(
+            circuit=HEX["circuit"],
+            testset=HEX["testset"],
+            shard=0,
+            commitment=self.shard_id(matrices),
+            model=commitment_id({"kind": "model"}, matrices["model"].root),
+            samples=self.samples if samples is None else samples,
+            context=HEX["context"],
+            outputs=outputs,
+        )
+
+    def shard_id(self, matrices: Mapping[MatrixName, Matrix]) -> str:
+        # No shard can be committed under the lab's profile; its id is absorbed, no more.
+        header: Header = {"kind": "shard", "samples": self.samples}
+        return commitment_id(header, matrices["shard"].root)
+
+    def attack(
+        self,
+        lies: Lies | None = None,
+        *,
+        claim: Callable[[Outputs], Outputs] | None = None,
+        samples: int | None = None,
+        pretend: bool = False,
+        **how: Any,
+    ) -> Made:
+        """Prove the counts that follow from a witness with lies, or what `claim` makes of them.
+
+        `pretend` is that of `make_witness`, and `how` is passed to `prove`.
+        """
+        witness = self.witness(lies, pretend=pretend)
+        matrices = self.commit(witness, filler=how.get("filler", 0))
+        real = self.samples if samples is None else samples
+        outputs = count(witness, real)
+        public = self.public(matrices, claim(outputs) if claim else outputs, samples)
+        return prove(witness, matrices, public, **how)
+
+    def attack_well_formed(
+        self,
+        lies: Lies | None = None,
+        *,
+        samples: int | None = None,
+        pretend: bool = False,
+        **how: Any,
+    ) -> Made:
+        """Prove that a shard with lies is well-formed; as `attack`."""
+        shard = self.shard(lies)
+        witness = make_witness(self.well_formed, shard, None, lies, pretend=pretend)
+        matrices = self.commit(witness, filler=how.get("filler", 0))
+        public = WellFormedInput(
+            self.kappa,
+            self.a,
+            self.shard_id(matrices),
+            self.samples if samples is None else samples,
+        )
+        return prove(witness, matrices, public, **how)
+
+
+def count(witness: Witness, samples: int) -> Outputs:
+    """Return the counts as they follow from what is committed, padding's labels included."""
+    metrics = witness.relation.metrics
+    p, y, g = witness.predictions, witness.labels, witness.groups
+    real = slice(0, samples)
+    hits = (p * y)[:, real].sum(axis=0)
+    totals = [[int(row[real].sum()) for row in block] for block in (y, g)]
+    # Labels of padding count for groups: no selector is there, the shard must be well-formed.
+    by_group = (g * (p * y).sum(axis=0)).sum(axis=1)
+    return Outputs(
+        int(hits.sum()),
+        tuple((int(h.sum()), t) for h, t in zip((p * y)[:, real], totals[0], strict=True))
+        if metrics.per_class
+        else (),
+        tuple(tuple(int(v) for v in row) for row in y[:, real].dot(p[:, real].T))
+        if metrics.confusion
+        else (),
+        tuple((int(h), t) for h, t in zip(by_group, totals[1], strict=True))
+        if metrics.groups
+        else (),
+    )
+
+
+def caught(made: Made, *broken: str) -> None:
+    """Assert that a lie breaks just these constraints, and that both verifiers reject it.
+
+    An honest opening shows that the constraints do not add up; with a polynomial that does add up,
+    the opened columns do not fit.
+    """
+    assert sorted(made.broken) == sorted(broken)
+    assert made.verdicts() == ("sum", "sum")
+    repaired = made.reopened(Forgery(q=repair_sum))
+    assert repaired.verdicts() == ("linear", "linear")
+
+
+def accepted(made: Made) -> None:
+    """Assert that nothing is broken and both verifiers accept."""
+    assert made.broken == {}
+    assert made.verdicts() == ("", "")

@@ -1,0 +1,1 @@
+"""Verifies the proofs of the sumcheck backend."""
