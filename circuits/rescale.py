@@ -39,11 +39,12 @@ _GAIN = 4
 sqrt(fan in) / _GAIN. In trained networks the divisor was found to be 1.3 to 6. A shift too large
 costs bits of the activations, one too small bits of the weights, which matter less."""
 
-_RESIDUAL_GAIN = 8
-_PINNED_GAIN = 16
-"""The same in a network with residual sums, and for its layers that lead into a sum. The step of
-a sum is that of its largest summand anywhere along the sums, and comes back around the loop. Of
-4, 8 and 16, 32, 64 these flipped fewest predictions of a small ResNet."""
+_LOOP_GAIN = 8
+_CLOSING_GAIN = 16
+"""The same for layers that read what comes from a residual sum or goes into one, and for those of
+them that lead into a sum again. The step of a sum suits its largest summand anywhere along the
+sums, and a step that grows comes back around the loop. Of 4, 8 and 16, 32, 64 these flipped
+fewest predictions of a small ResNet."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Rescaled:
     weight_max: int
     activation_bits: int
     _shared: set[str]
+    _behind: set[str] = field(default_factory=set)
     layers: dict[str, Layer] = field(default_factory=dict)
     linear: list[Linear] = field(default_factory=list)
     _made: dict[str, Value] = field(default_factory=dict)
@@ -112,6 +114,9 @@ class Rescaled:
         given = Value(INPUT, input_format.magnitude, input_format.signed, INPUT, Fraction(1))
         self._values[INPUT] = self._made[INPUT] = given
         read_by = readers(network)
+        for layer in network.layers:
+            if not (self._shared | self._behind).isdisjoint(layer.inputs):
+                self._behind.add(layer.name)
         for layer in network.layers:
             if layer.name in self._values:
                 continue  # a ReLU that the `Requantise` before it took over
@@ -142,8 +147,9 @@ class Rescaled:
 
         That is the expected largest accumulator over the largest activation, or 0 if negative.
         """
-        gain = _RESIDUAL_GAIN if self._shared else _GAIN
-        gain = _PINNED_GAIN if layer.name in self._shared else gain
+        gain = _GAIN
+        if layer.name in self._behind:
+            gain = _CLOSING_GAIN if layer.name in self._shared else _LOOP_GAIN
         bound = self._values[layer.inputs[0]].bound
         high = NumberFormat(self.activation_bits, signed).high
         square = 2 * layer.fan_in * (self.weight_max * bound) ** 2 // (gain * high) ** 2

@@ -24,9 +24,12 @@ from circuits.sumcheck.field_lanes import LANES
 from circuits.sumcheck.multilinear import eq_table
 from circuits.sumcheck.sums import k_total
 from circuits.sumcheck.vectors import k_add, k_multiply
-from prover.sumcheck.lookups_kernels import fold_messages, grow, messages
+from prover.sumcheck.lookups_kernels import TILE, LeafArrays, advance, advance_leaves, grow
 
 _LANE_BITS = LANES.bit_length() - 1
+_SKIPPED = 2
+"""Lowest layers of a tree that are not stored: with them it would take three times the memory, and
+to make them again costs no more time than to fetch them."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +54,59 @@ class Leaves:
 
 @dataclass(frozen=True)
 class _Part:
-    """Fractions of `slots` slots in blocks, from entry `at` on (`lookups_kernels`)."""
+    """A layer of the trees of some slots, in blocks (`lookups_kernels`).
+
+    Either its nodes are stored from entry `at` on, or `leaves` says what to make them from, as
+    layer `above` over the leaves; then they are stored once a variable is bound. If `ones`, all
+    numerators are one.
+    """
 
     slots: int
-    p: U64Array | None
+    p: U64Array
     q: U64Array
     at: int = 0
+    ones: bool = False
+    leaves: LeafArrays | None = None
+    above: int = 0
 
     def fractions(self, width: int) -> tuple[U64Array, U64Array]:
         """Return numerators and denominators of `width` entries, each uint64 [slots, width, 2]."""
-        ones = _filled(ONE, self.slots, width)
-        p = ones if self.p is None else self._by_slot(self.p, width)
+        p = _filled(ONE, self.slots, width) if self.ones else self._by_slot(self.p, width)
         return p, self._by_slot(self.q, width)
 
     def _by_slot(self, values: U64Array, width: int) -> U64Array:
         rows = values[:, 2 * self.at : 2 * (self.at + width)]
         by_slot = rows.transpose(0, 2, 1).reshape(-1, width, 2)
         return np.ascontiguousarray(by_slot[: self.slots])
+
+
+class _Tree:
+    """The trees of some slots, but for their lowest layers if these are large."""
+
+    def __init__(self, leaves: Leaves, alpha: K, gamma: K) -> None:
+        self.slots, self.size = leaves.first.shape
+        counts = leaves.multiplicities
+        bases = to_array(alpha - gamma * gamma * int(tag) for tag in leaves.tags)
+        self._ones = counts is None
+        self._leaves = (
+            readable(leaves.first),
+            readable(leaves.second),
+            readable(np.zeros((0, self.size), np.int64) if counts is None else counts),
+            _to_lanes(bases[:, None]),
+            gamma.to_array(),
+        )
+        self._skipped = _SKIPPED if self.size >= TILE else 0
+        shape = (-(-self.slots // LANES), 4 * self.size >> self._skipped, LANES)
+        self._p, self._q = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
+        grow(self._leaves, self._skipped, self._p, self._q)
+
+    def layer(self, width: int) -> _Part:
+        """Return the layer that has `width` nodes in every slot."""
+        above = (self.size // width).bit_length() - 1
+        ones = self._ones and above == 0
+        if above >= self._skipped:
+            return _Part(self.slots, self._p, self._q, width, ones)
+        return _Part(self.slots, self._p, self._q, 0, ones, self._leaves, above)
 
 
 class LookupTree:
@@ -82,8 +121,7 @@ class LookupTree:
     """
 
     def __init__(self, lookups: Leaves, tables: Leaves, alpha: K, gamma: K) -> None:
-        self._size = lookups.first.shape[1]
-        self._trees = [_grow(leaves, alpha, gamma) for leaves in (lookups, tables)]
+        self._trees = [_Tree(leaves, alpha, gamma) for leaves in (lookups, tables)]
         slots = sum(tree.slots for tree in self._trees)
         self._slot_bits = (slots - 1).bit_length()
         # Layers s, s - 1, .., 1: the roots of the slots, and what is above them.
@@ -107,17 +145,14 @@ class LookupTree:
         """
         combine = combine or ONE
         if j < self._slot_bits:
-            part, inner = _spread_over_lanes(*self._top[self._slot_bits - 1 - j], j)
+            p, q = self._top[self._slot_bits - 1 - j]
+            part, inner = _spread_over_lanes(p, q, j)
             return LayerProver([part], inner, point, combine)
         inner = j - self._slot_bits
         return LayerProver(self._parts(2 << inner), inner, point, combine)
 
     def _parts(self, width: int) -> list[_Part]:
-        """Return the layer that has `width` nodes in every slot."""
-        lookups, tables = (_Part(tree.slots, tree.p, tree.q, width) for tree in self._trees)
-        if width == self._size:
-            lookups = _Part(lookups.slots, None, lookups.q, width)
-        return [lookups, tables]
+        return [tree.layer(width) for tree in self._trees]
 
 
 class LayerProver:
@@ -175,19 +210,24 @@ class LayerProver:
         """Bind the last challenge in one part, and return its share of the message."""
         part, outer = self._parts[number], self._weights[number]
         out = np.empty((len(part.q), 4, LANES), np.uint64)
-        if self._bound is None:
-            messages(part.p, part.q, part.at, inner, outer, self._combine, out)
+        c = to_array([] if self._bound is None else [self._bound])
+        if part.leaves is None:
+            p, q, combine = part.p, part.q, self._combine
+            advance(p, q, part.at, part.ones, inner, outer, combine, c, out)
         else:
-            c = self._bound.to_array()
-            fold_messages(part.p, part.q, part.at, inner, outer, self._combine, c, out)
+            advance_leaves(
+                part.leaves, part.above, part.p, part.q, inner, outer, self._combine, c, out
+            )
+            if self._bound is not None:
+                self._parts[number] = _Part(part.slots, part.p, part.q, 0, part.ones)
         t0, t2 = (k_total(out[:, i : i + 2].transpose(0, 2, 1).reshape(-1, 2)) for i in (0, 2))
         return t0, t2
 
     def _regroup(self) -> None:
         """Turn variables that number slots into variables within slots."""
         bits = len(self._point)
-        nodes = _joined(self._parts, 2 if self._bound is None else 4, bits)
-        part, self._inner = _spread_over_lanes(*nodes, bits)
+        p, q = _joined(self._parts, 2 if self._bound is None else 4, bits)
+        part, self._inner = _spread_over_lanes(p, q, bits)
         self._parts = [part]
         self._weigh()
 
@@ -200,26 +240,6 @@ class LayerProver:
             self._weights.append(_to_lanes(eq[start : start + part.slots, None]))
             start += part.slots
         self._implicit = k_total(eq[start:])
-
-
-def _grow(leaves: Leaves, alpha: K, gamma: K) -> _Part:
-    slots, size = leaves.first.shape
-    tables = leaves.multiplicities is not None
-    blocks = -(-slots // LANES)
-    p = np.empty((blocks, 4 * size if tables else 2 * size, LANES), np.uint64)
-    q = np.empty((blocks, 4 * size, LANES), np.uint64)
-    bases = to_array(alpha - gamma * gamma * int(tag) for tag in leaves.tags)
-    counts = leaves.multiplicities
-    grow(
-        readable(leaves.first),
-        readable(leaves.second),
-        None if counts is None else readable(counts),
-        _to_lanes(bases[:, None]),
-        gamma.to_array(),
-        p,
-        q,
-    )
-    return _Part(slots, p, q)
 
 
 def _joined(parts: list[_Part], width: int, bits: int) -> tuple[U64Array, U64Array]:

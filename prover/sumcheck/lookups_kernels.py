@@ -39,8 +39,16 @@ _Pair: TypeAlias = tuple[Lanes, Lanes]
 _Sums: TypeAlias = tuple[Lanes, Lanes, Lanes]
 """Sums of a0 b0, of a1 b1 and of (a0 + a1)(b0 + b1), over products a b in K (Karatsuba)."""
 
+_Message: TypeAlias = tuple[_Pair, _Pair]
+
+LeafArrays: TypeAlias = tuple[IntegerArray, IntegerArray, IntegerArray, U64Array, U64Array]
+"""Leaves ``base - first - gamma second``: first and second [slots, 2^a]; the multiplicities of
+tables, [slots, 2^a], or [0, 2^a] for lookups; base by blocks; gamma [2]."""
+
+TILE = 64
+"""Leaves that are made at a time: what becomes of them fits the fastest cache."""
+
 _ZERO = np.uint64(0)
-_TILE = 64
 assert GENERATOR == 7
 
 
@@ -108,150 +116,206 @@ def _at_two(a: _Pair, b: _Pair) -> _Pair:
 
 
 @compiled
-def _leaves(slots: IntegerArray, first: int, start: int, out: U64Array) -> None:
-    """Gather integers of eight slots (those there are) as field elements, [entries, 8]."""
+def _gather(slots: IntegerArray, block: int, start: int, out: U64Array) -> None:
+    """Write integers of the eight slots of a block (those there are) as elements of F, [n, 8]."""
+    first = block * LANES
     for lane in range(min(LANES, len(slots) - first)):
         for n in range(len(out)):
             out[n, lane] = lift(slots[first + lane, start + n])
 
 
-@parallel
-def grow(
-    first: IntegerArray,
-    second: IntegerArray,
-    multiplicity: IntegerArray | None,
-    bases: U64Array,
-    gamma: U64Array,
-    p: U64Array,
-    q: U64Array,
+@compiled
+def _buffers(tile: int) -> tuple[U64Array, U64Array, U64Array]:
+    """Return space for `_gather` and for two heaps over so many leaves."""
+    low_p = np.empty((4 * tile, LANES), np.uint64)
+    return np.zeros((tile, LANES), np.uint64), low_p, np.empty_like(low_p)
+
+
+@compiled
+def _lay(
+    leaves: LeafArrays, block: int, start: int, spare: U64Array, p: U64Array, q: U64Array
 ) -> None:
-    """Fill the trees over leaves with the denominators ``base - first - gamma second``.
+    """Write the leaves from `start` on, as many as there are rows in `spare`, into a heap."""
+    first, second, counts, bases, gamma = leaves
+    tile = len(spare)
+    base, factor = _load(bases[block], 0), _spread(gamma)
+    _gather(first, block, start, spare)
+    for n in range(tile):
+        _store(q, tile + n, (sub_lanes(base[0], load_lanes(spare, n)), base[1]))
+    _gather(second, block, start, spare)
+    for n in range(tile):
+        v1 = load_lanes(spare, n)
+        value = mul_lanes(factor[0], v1), mul_lanes(factor[1], v1)
+        _store(q, tile + n, _sub(_load(q, tile + n), value))
+    if len(counts):
+        zero = spread(_ZERO)
+        _gather(counts, block, start, spare)
+        for n in range(tile):
+            _store(p, tile + n, (sub_lanes(zero, load_lanes(spare, n)), zero))
 
-    Their numerators are minus `multiplicity`; without it they are one, and `p` has no leaves.
-    """
-    size = first.shape[1]
-    tile = min(_TILE, size)
+
+@compiled
+def _join(p: U64Array, q: U64Array, nodes: int, ones: bool) -> None:
+    """Fill the layer of so many nodes of a heap; if `ones`, all numerators below are one."""
+    for i in range(nodes, 2 * nodes):
+        q0, q1 = _load(q, 2 * i), _load(q, 2 * i + 1)
+        if ones:
+            _store(p, i, _add(q0, q1))
+        else:
+            _store(p, i, _cross(_load(p, 2 * i), _load(p, 2 * i + 1), q0, q1))
+        _store(q, i, _mul(q0, q1))
+
+
+@compiled
+def _copy(source: U64Array, at: int, count: int, out: U64Array, to: int) -> None:
+    for i in range(count):
+        _store(out, to + i, _load(source, at + i))
+
+
+@parallel
+def grow(leaves: LeafArrays, skipped: int, p: U64Array, q: U64Array) -> None:
+    """Fill the heaps `p` and `q` from leaves; they lack the `skipped` lowest layers."""
+    size, ones = leaves[0].shape[1], len(leaves[2]) == 0
+    tile = min(TILE, size)
     for block in prange(len(q)):
-        left, right = np.zeros((tile, LANES), np.uint64), np.zeros((tile, LANES), np.uint64)
-        base, factor = _load(bases[block], 0), _spread(gamma)
+        spare, low_p, low_q = _buffers(tile)
         for start in range(0, size, tile):
-            _leaves(first, block * LANES, start, left)
-            _leaves(second, block * LANES, start, right)
-            for n in range(tile):
-                v0, v1 = load_lanes(left, n), load_lanes(right, n)
-                c0 = sub_lanes(sub_lanes(base[0], v0), mul_lanes(factor[0], v1))
-                c1 = sub_lanes(base[1], mul_lanes(factor[1], v1))
-                _store(q[block], size + start + n, (c0, c1))
-            if multiplicity is not None:
-                _leaves(multiplicity, block * LANES, start, left)
-                for n in range(tile):
-                    negative = sub_lanes(spread(_ZERO), load_lanes(left, n))
-                    _store(p[block], size + start + n, (negative, spread(_ZERO)))
-        top = size // 2
-        if multiplicity is None:
-            for i in range(top, 2 * top):
-                q0, q1 = _load(q[block], 2 * i), _load(q[block], 2 * i + 1)
-                _store(p[block], i, _add(q0, q1))
-                _store(q[block], i, _mul(q0, q1))
-            top //= 2
-        for i in range(2 * top - 1, 0, -1):
-            p0, p1 = _load(p[block], 2 * i), _load(p[block], 2 * i + 1)
-            q0, q1 = _load(q[block], 2 * i), _load(q[block], 2 * i + 1)
-            _store(p[block], i, _cross(p0, p1, q0, q1))
-            _store(q[block], i, _mul(q0, q1))
+            _lay(leaves, block, start, spare, low_p, low_q)
+            for layer in range(skipped):
+                _join(low_p, low_q, tile >> (layer + 1), ones and layer == 0)
+            at, to = tile >> skipped, (size + start) >> skipped
+            _copy(low_p, at, at, p[block], to)
+            _copy(low_q, at, at, q[block], to)
+        nodes = size >> (skipped + 1)
+        while nodes:
+            _join(p[block], q[block], nodes, ones and 2 * nodes == size)
+            nodes //= 2
 
 
 @compiled
-def _fold(values: U64Array, at: int, pairs: int, c: _Pair) -> None:
-    """Bind the variable above the one that tells left children from right ones, in place."""
-    for i in range(at, at + 2 * pairs, 2):
+def _fold(values: U64Array, at: int, count: int, c: U64Array) -> None:
+    """Bind the variable above the one that tells left children from right ones, in place.
+
+    From `count` entries on, so many remain; c is [1, 2].
+    """
+    by = _spread(c[0])
+    for i in range(0, count // 2, 2):
         for side in range(2):
-            j = 2 * i - at + side
+            j = at + 2 * i + side
             a, b = _load(values, j), _load(values, j + 2)
-            _store(values, i + side, _add(a, _mul(_sub(b, a), c)))
+            _store(values, at + i + side, _add(a, _mul(_sub(b, a), by)))
 
 
 @compiled
-def _message(
-    p: U64Array, q: U64Array, at: int, eq: U64Array, combine: _Pair
-) -> tuple[_Pair, _Pair]:
-    """Return a block's part of t(0) and t(2)."""
-    zero = spread(_ZERO)
+def _message(p: U64Array, q: U64Array, at: int, eq: U64Array, combine: U64Array) -> _Message:
+    """Return the sums at 0 and 2 of eq (combine (p0 q1 + p1 q0) + q0 q1) over entries from `at`."""
+    factor, zero = _spread(combine), spread(_ZERO)
     at_0 = at_2 = (zero, zero, zero)
     for i in range(len(eq)):
         j = at + 4 * i
         weight = _spread(eq[i])
         p0, p1, p2, p3 = _load(p, j), _load(p, j + 1), _load(p, j + 2), _load(p, j + 3)
         q0, q1, q2, q3 = _load(q, j), _load(q, j + 1), _load(q, j + 2), _load(q, j + 3)
-        f = _total(_join_sums(_product(_cross(p0, p1, q0, q1), combine), _product(q0, q1)))
+        f = _total(_join_sums(_product(_cross(p0, p1, q0, q1), factor), _product(q0, q1)))
         at_0 = _join_sums(at_0, _product(f, weight))
         p0, p1 = _at_two(p0, p2), _at_two(p1, p3)
         q0, q1 = _at_two(q0, q2), _at_two(q1, q3)
-        f = _total(_join_sums(_product(_cross(p0, p1, q0, q1), combine), _product(q0, q1)))
+        f = _total(_join_sums(_product(_cross(p0, p1, q0, q1), factor), _product(q0, q1)))
         at_2 = _join_sums(at_2, _product(f, weight))
     return _total(at_0), _total(at_2)
 
 
 @compiled
-def _message_ones(q: U64Array, at: int, eq: U64Array, combine: _Pair) -> tuple[_Pair, _Pair]:
+def _message_ones(q: U64Array, at: int, eq: U64Array, combine: U64Array) -> _Message:
     """Return `_message` for p0 = p1 = 1."""
-    # combine (q0 + q1) + q0 q1 = (q0 + combine)(q1 + combine) - combine^2, and eq sums to one.
-    zero = spread(_ZERO)
+    # combine (q0 + q1) + q0 q1 = (q0 + combine)(q1 + combine) - combine^2
+    factor, zero = _spread(combine), spread(_ZERO)
+    square = _mul(factor, factor)
     at_0 = at_2 = (zero, zero, zero)
     for i in range(len(eq)):
         j = at + 4 * i
         weight = _spread(eq[i])
-        q0, q1 = _add(_load(q, j), combine), _add(_load(q, j + 1), combine)
-        q2, q3 = _add(_load(q, j + 2), combine), _add(_load(q, j + 3), combine)
-        at_0 = _join_sums(at_0, _product(_mul(q0, q1), weight))
+        q0, q1 = _add(_load(q, j), factor), _add(_load(q, j + 1), factor)
+        q2, q3 = _add(_load(q, j + 2), factor), _add(_load(q, j + 3), factor)
+        at_0 = _join_sums(at_0, _product(_sub(_mul(q0, q1), square), weight))
         f = _mul(_at_two(q0, q2), _at_two(q1, q3))
-        at_2 = _join_sums(at_2, _product(f, weight))
-    square = _mul(combine, combine)
-    return _sub(_total(at_0), square), _sub(_total(at_2), square)
+        at_2 = _join_sums(at_2, _product(_sub(f, square), weight))
+    return _total(at_0), _total(at_2)
+
+
+@compiled
+def _finish(message: _Message, outer: U64Array, out: U64Array) -> None:
+    weight = _load(outer, 0)
+    _store(out, 0, _mul(weight, message[0]))
+    _store(out, 1, _mul(weight, message[1]))
 
 
 @parallel
-def messages(
-    p: U64Array | None,
+def advance(
+    p: U64Array,
     q: U64Array,
     at: int,
-    inner: U64Array,
-    outer: U64Array,
-    combine: U64Array,
-    out: U64Array,
-) -> None:
-    """Write every slot's part of t(0), t(2): its rounds' eq is ``outer[slot] inner[rest]``."""
-    for block in prange(len(q)):
-        factor = _spread(combine)
-        if p is not None:
-            t0, t2 = _message(p[block], q[block], at, inner, factor)
-        else:
-            t0, t2 = _message_ones(q[block], at, inner, factor)
-        weight = _load(outer[block], 0)
-        _store(out[block], 0, _mul(weight, t0))
-        _store(out[block], 1, _mul(weight, t2))
-
-
-@parallel
-def fold_messages(
-    p: U64Array | None,
-    q: U64Array,
-    at: int,
+    ones: bool,
     inner: U64Array,
     outer: U64Array,
     combine: U64Array,
     c: U64Array,
     out: U64Array,
 ) -> None:
-    """Bind a variable to c, in place, then do as `messages` with what remains."""
+    """Write every slot's part of t(0) and t(2), for which eq is ``outer[slot] inner[rest]``.
+
+    If `c` is [1, 2] and not [0, 2], first bind a variable to it, in place. If `ones`, all
+    numerators are one.
+    """
     for block in prange(len(q)):
-        factor, by = _spread(combine), _spread(c)
-        _fold(q[block], at, 2 * len(inner), by)
-        if p is not None:
-            _fold(p[block], at, 2 * len(inner), by)
-            t0, t2 = _message(p[block], q[block], at, inner, factor)
+        if len(c):
+            _fold(q[block], at, 8 * len(inner), c)
+            if not ones:
+                _fold(p[block], at, 8 * len(inner), c)
+        if ones:
+            found = _message_ones(q[block], at, inner, combine)
         else:
-            t0, t2 = _message_ones(q[block], at, inner, factor)
-        weight = _load(outer[block], 0)
-        _store(out[block], 0, _mul(weight, t0))
-        _store(out[block], 1, _mul(weight, t2))
+            found = _message(p[block], q[block], at, inner, combine)
+        _finish(found, outer[block], out[block])
+
+
+@parallel
+def advance_leaves(
+    leaves: LeafArrays,
+    layer: int,
+    p: U64Array,
+    q: U64Array,
+    inner: U64Array,
+    outer: U64Array,
+    combine: U64Array,
+    c: U64Array,
+    out: U64Array,
+) -> None:
+    """Do as `advance` for the leaves (layer 0) or what is above them (layer 1), made again.
+
+    What is left when a variable was bound is written to the first entries of `p` and `q`.
+    """
+    size, ones = leaves[0].shape[1], len(leaves[2]) == 0 and layer == 0
+    at = TILE >> layer
+    left = at >> len(c)
+    for block in prange(len(q)):
+        spare, low_p, low_q = _buffers(TILE)
+        zero = spread(_ZERO)
+        at_0 = at_2 = (zero, zero)
+        for number in range(size // TILE):
+            _lay(leaves, block, number * TILE, spare, low_p, low_q)
+            if layer:
+                _join(low_p, low_q, at, len(leaves[2]) == 0)
+            if len(c):
+                _fold(low_q, at, at, c)
+                _copy(low_q, at, left, q[block], number * left)
+                if not ones:
+                    _fold(low_p, at, at, c)
+                    _copy(low_p, at, left, p[block], number * left)
+            eq = inner[number * (left // 4) : (number + 1) * (left // 4)]
+            if ones:
+                found = _message_ones(low_q, at, eq, combine)
+            else:
+                found = _message(low_p, low_q, at, eq, combine)
+            at_0, at_2 = _add(at_0, found[0]), _add(at_2, found[1])
+        _finish((at_0, at_2), outer[block], out[block])

@@ -349,12 +349,24 @@ class Bench:
             self.relation, self.shard(lies), self.model(lies), lies, pretend=pretend
         )
 
-    def commit(self, witness: Witness, seed: int = 7, filler: int = 0) -> dict[MatrixName, Matrix]:
-        """Commit to the witness's shard and model; unused slots of the shard are filled."""
+    def commit(
+        self,
+        witness: Witness,
+        *,
+        seed: int = 7,
+        filler: int = 0,
+        forgery: Forgery | None = None,
+    ) -> dict[MatrixName, Matrix]:
+        """Commit to the witness's shard and model.
+
+        Unused slots of the shard are filled with `filler`; a `forgery` is one of the shard.
+        """
         profile, random = self.relation.profile, Random(seed)
         rows = feature_rows(residues(witness.shard), profile)
         rows.reshape(-1)[witness.shard.size :] = filler
-        found: dict[MatrixName, Matrix] = {"shard": commit_rows(rows, random, profile)}
+        found: dict[MatrixName, Matrix] = {
+            "shard": commit_rows(rows, random, profile, forgery=forgery)
+        }
         if witness.relation.model is not None:
             assert witness.model is not None
             slots = residues(witness.model).reshape(-1, profile.row_slots)
@@ -379,6 +391,10 @@ class Bench:
         # No shard can be committed under the lab's profile; its id is absorbed, no more.
         header: Header = {"kind": "shard", "samples": self.samples}
         return commitment_id(header, matrices["shard"].root)
+
+    def prove(self, witness: Witness, matrices: Mapping[MatrixName, Matrix]) -> Made:
+        """Prove the counts of a witness under commitments that are given."""
+        return prove(witness, matrices, self.public(matrices, count(witness, self.samples)))
 
     def attack(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from circuits.network import (
 from circuits.onnx_import import load_onnx
 from circuits.passes import check_rescaled, equalise
 from circuits.quantise import quantise, quantise_with_steps
+from circuits.weights import Weights
 from tests.models import Graph, floats, mnist, shared_model
 
 U8 = NumberFormat(8, False)
@@ -74,7 +76,7 @@ def around_input(seed: int) -> Graph:
     """Return a network that adds its input, and an average of it, to something."""
     rng = np.random.default_rng(seed)
     graph = Graph(("n", 4, 8, 8))
-    mean = graph.node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1],
+    mean = graph.node("AveragePool", "x", kernel_shape=[2, 2], pads=[1, 1, 0, 0],
                       count_include_pad=1)  # fmt: skip
     inner = graph.node("Conv", "x", floats(rng, 4, 4, 1, 1))
     total = graph.node("Add", graph.node("Add", inner, "x"), mean)
@@ -102,7 +104,9 @@ def samples(graph: Graph, count: int, seed: int = 0) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("blind", [False, True])
-def test_every_kind_of_network_is_kept_closely(tmp_path: Path, kind, blind: bool) -> None:
+def test_every_kind_of_network_is_kept_closely(
+    tmp_path: Path, kind: Callable[[int], Graph], blind: bool
+) -> None:
     for seed in range(5):
         graph = kind(seed)
         path = graph.save(tmp_path / "m.onnx", 3)
@@ -114,20 +118,21 @@ def test_every_kind_of_network_is_kept_closely(tmp_path: Path, kind, blind: bool
         check_rescaled(made)
         found = run(made, weights, quantise_input(made, x)) * float(steps[made.output])
         expected = run_onnx(path, x)
-        assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+        assert np.abs(found - expected).max() < (0.04 if blind else 0.02) * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_architecture_shows_neither_weights_nor_data(tmp_path: Path, kind) -> None:
-    made = []
+def test_the_architecture_shows_neither_weights_nor_data(
+    tmp_path: Path, kind: Callable[[int], Graph]
+) -> None:
+    made: list[tuple[Architecture, Weights]] = []
     for seed in range(3):
         graph = kind(seed)
         network = load_onnx(graph.save(tmp_path / "m.onnx", 3))
-        for calibration in (None, samples(graph, 9, seed), 0.01 * samples(graph, 9)):
-            made.append(
-                quantise(network, input_format=S8, input_exponent=7, rescale=True,
-                         calibration=calibration)
-            )  # fmt: skip
+        made += [
+            quantise(network, input_format=S8, input_exponent=7, rescale=True, calibration=x)
+            for x in (None, samples(graph, 9, seed), 0.01 * samples(graph, 9))
+        ]
     assert len({architecture.digest for architecture, _ in made}) == 1
     assert len({weights.flatten().tobytes() for _, weights in made}) == len(made)
 
@@ -209,32 +214,30 @@ def test_networks_that_rescale_are_taken() -> None:
     check_rescaled(replace(made, layers=(*made.layers, last), output="last"))
 
 
-def _large_around_a_sum(tmp_path: Path) -> FloatNetwork:
-    """Return a network whose step would grow around its sum: large weights that nearly cancel."""
-    rng = np.random.default_rng(0)
-    graph = Graph(("n", 16))
-    stem = graph.node("Relu", graph.node("Gemm", "x", floats(rng, 16, 16)))
-    signs = np.where(np.arange(16) % 2, -8, 8)[:, None].astype(np.float32)
-    # Neurons come in equal pairs, and readers subtract one from the other.
-    stem = graph.node("Relu", graph.node("Gemm", stem, np.repeat(floats(rng, 16, 8), 2, axis=1)))
-    inner = graph.node("Gemm", stem, signs + np.repeat(floats(rng, 16, 8), 2, axis=1))
-    more = graph.node(
-        "Gemm", graph.node("Relu", inner), signs + np.repeat(floats(rng, 16, 8), 2, axis=1)
-    )
-    graph.node("Gemm", graph.node("Add", more, stem), floats(rng, 16, 3))
-    return load_onnx(graph.save(tmp_path / "m.onnx", 3))
-
-
 def test_weights_that_grow_around_a_sum_are_clipped(tmp_path: Path) -> None:
-    network = _large_around_a_sum(tmp_path)
-    x = np.random.default_rng(1).uniform(0, 1, (50, 16))
+    # Neurons come in equal pairs, and readers subtract most of one from the other: outputs are
+    # small for such large weights, and no step of the sum would let all of them fit.
+    rng = np.random.default_rng(1)
+    signs = np.where(np.arange(16) % 2, -1, 1)[:, None].astype(np.float32)
+    graph = Graph(("n", 16))
+    pairs = [np.repeat(floats(rng, 16, 8), 2, axis=1) for _ in range(3)]
+    stem = graph.node("Relu", graph.node("Gemm", "x", pairs[0]))
+    inner = graph.node("Relu", graph.node("Gemm", stem, signs + pairs[1]))
+    total = graph.node("Add", graph.node("Gemm", inner, signs + pairs[2]), stem)
+    graph.node("Gemm", total, floats(rng, 16, 3))
+    network = load_onnx(graph.save(tmp_path / "m.onnx", 3))
+    x = rng.uniform(0, 1, (50, 16))
     made, weights, steps = quantise_with_steps(
         network, input_format=U8, input_exponent=7, weight_bits=12, rescale=True, calibration=x
     )
-    assert int(np.abs(weights["dense4.weight"]).max()) == made.weight_max
+    share = np.abs(network.parameters["dense3.weight"]) * float(
+        steps["relu2"] / steps["dense3"] / made.weight_max
+    )
+    assert 1.1 < share.max() < 2
+    assert int(np.abs(weights["dense3.weight"]).max()) == made.weight_max
     found = run(made, weights, quantise_input(made, x)) * float(steps[made.output])
     expected = network.run(x)
-    assert np.abs(found - expected).max() < 0.2 * np.abs(expected).max()
+    assert np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
 
 
 def test_equalising_changes_weights_and_not_logits(tmp_path: Path) -> None:

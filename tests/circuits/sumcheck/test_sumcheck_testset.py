@@ -165,7 +165,7 @@ def test_a_small_group_is_refused_unless_it_is_asked_for() -> None:
     ) as caught:
         committed(smallest_group=3)
     assert caught.value.details == {"group": 0, "samples": 2}
-    with pytest.raises(InputError, match="group 1 has 1 samples in shard 1, fewer than 2"):
+    with pytest.raises(InputError, match="group 0 has 1 samples in shard 1, fewer than 2"):
         committed(smallest_group=2)
     # What a shard does not hold at all is no small count.
     manifest, _ = committed(example(group=[0, 0, 0, 0, 1, 1]), smallest_group=2)
