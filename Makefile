@@ -21,7 +21,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/zkpot bench --suite halo2
+	$(BIN)/zkpot bench
 
 # torch is installed first and by its exact version: a looser request pulls gigabytes.
 $(STAMP): pyproject.toml constraints.txt

@@ -74,7 +74,7 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
     InputError
         If `jobs` is below one.
     """
-    speed = machine_speed()
+    speed = machine_speed(circuit.backend)
     one = estimate(circuit.k, circuit.columns, speed=speed)
     room = min(memory, psutil.virtual_memory().total)
     cores = os.cpu_count() or 1

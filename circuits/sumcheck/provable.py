@@ -86,14 +86,14 @@ def _check_layer(layer: Layer, raw: Sequence[set[str]]) -> None:
         problem = "it is proven only as part of a Requantise"
     elif isinstance(layer, Dense | Conv2d) and raw[0]:
         problem = "its input is a sum of products that was not rescaled"
-    # Biases have no range of their own: they are integers because accumulators are looked up. A
-    # multiple of an accumulator would let a bias be a fraction modulo p.
+    # Biases have no range of their own: they are integers because accumulators are looked up, each
+    # alone or with integers added. Multiples, and sums of several, would admit fractions modulo p.
     elif isinstance(layer, SumPool) and raw[0]:
         problem = "it sums sums of products that were not rescaled"
     elif isinstance(layer, Add):
         scaled = any(names and shift for names, shift in zip(raw, layer.shifts, strict=True))
-        if scaled or len(set().union(*raw)) < sum(map(len, raw)):
-            problem = "it adds a multiple of sums of products that were not rescaled"
+        if scaled or sum(map(bool, raw)) > 1:
+            problem = "it adds multiples of sums of products that were not rescaled"
     if problem:
         raise UnsupportedOperator(
             layer.name, operator, f"{problem}: quantise with rescaling, or rescale before it"

@@ -52,27 +52,24 @@ class MaskingChannel(Channel):
         super().__init__(schedule, transcript, root)
         self.messages: list[K] = []
         self.opened: list[K] = []
-        # Taken out one by one: a pad that masks two values gives away their difference.
-        self._unused = iter(from_array(pads[: schedule.messages]))
-        self._pads = pads
+        self._pads = from_array(pads)
 
     def mask(self, values: Sequence[K] | None, count: int) -> list[K]:
-        """Return the values, each plus the next unused pad."""
+        """Return the values, each plus the next pad."""
+        # A pad that masks two values would give away their difference. There is one for each
+        # message that is kept, and messages are only ever appended.
         assert values is not None
         assert len(values) == count
-        masked = [value + next(self._unused) for value in values]
+        assert len(self.messages) == self.sent <= self._schedule.messages - count
+        masked = [value + self._pads[self.sent + i] for i, value in enumerate(values)]
         self.messages += masked
         return masked
 
     def differences(self, epsilon: K) -> list[K]:
         """Return d_j = epsilon x - x' for every product."""
+        # A second epsilon would give away x.
         assert not self.opened
-        pads = from_array(self._pads)
+        first = self._schedule.messages
         for number, (i, _) in enumerate(self._schedule.products):
-            other = pads[self._schedule.messages + 3 * number + 1]
-            self.opened.append(epsilon * pads[i] - other)
+            self.opened.append(epsilon * self._pads[i] - self._pads[first + 3 * number + 1])
         return self.opened
-
-    def finish(self) -> None:
-        """Assert that every pad was used."""
-        assert next(self._unused, None) is None

@@ -28,8 +28,8 @@ from prover.sumcheck.lookups_kernels import TILE, LeafArrays, advance, advance_l
 
 _LANE_BITS = LANES.bit_length() - 1
 _SKIPPED = 2
-"""Lowest layers of a tree that are not stored: with them it would take three times the memory, and
-to make them again costs no more time than to fetch them."""
+"""Lowest layers of a tree that are not stored but made again, twice: 16 bytes a leaf and not 48, for
+a few more nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ class _Tree:
     def __init__(self, leaves: Leaves, alpha: K, gamma: K) -> None:
         self.slots, self.size = leaves.first.shape
         counts = leaves.multiplicities
-        bases = to_array(alpha - gamma * gamma * int(tag) for tag in leaves.tags)
+        bases = to_array(alpha - gamma * gamma * tag for tag in range(leaves.tags.max() + 1))
         self._ones = counts is None
         self._leaves = (
             readable(leaves.first),
             readable(leaves.second),
             readable(np.zeros((0, self.size), np.int64) if counts is None else counts),
-            _to_lanes(bases[:, None]),
+            _to_lanes(bases[leaves.tags, None]),
             gamma.to_array(),
         )
         self._skipped = _SKIPPED if self.size >= TILE else 0
@@ -110,7 +110,7 @@ class _Tree:
 
 
 class LookupTree:
-    """The tree over all leaves: implements ``Lookups`` of `circuits.sumcheck.reduction`.
+    """The tree over all leaves: implements ``Lookups`` of `circuits.sumcheck.rounds`.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class LookupTree:
             self._top.append((cross, k_multiply(q[::2], q[1::2])))
 
     def layer(self, j: int, point: Sequence[K], combine: K | None) -> LayerProver:
-        """Return the sumcheck that leads from layer j to layer j + 1.
+        """Return the sumcheck that leads from layer j to layer j + 1, and uses up the latter.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class LookupTree:
         combine : K, optional
             lambda of section 5.4; None for layer 0.
         """
-        combine = combine or ONE
+        combine = ONE if combine is None else combine
         if j < self._slot_bits:
             p, q = self._top[self._slot_bits - 1 - j]
             part, inner = _spread_over_lanes(p, q, j)
@@ -156,7 +156,7 @@ class LookupTree:
 
 
 class LayerProver:
-    """The sumcheck of one layer: implements ``Rounds`` of `circuits.sumcheck.reduction`.
+    """The sumcheck of one layer: implements ``Rounds`` of `circuits.sumcheck.rounds`.
 
     Parameters
     ----------

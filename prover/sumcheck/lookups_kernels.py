@@ -1,12 +1,11 @@
 """Compiled loops of the lookup argument (docs/protocol.md, sections 5.1 and 5.4).
 
-Eight slots go side by side through the lanes of `field_lanes`: a block. All that happens to a
-block within one loop happens while it is in the processor's cache. Arrays are uint64
-[blocks, 2 entries, 8]: row 2i holds c0 and row 2i + 1 holds c1 of entry i, in eight slots.
+Eight slots go side by side, as a block, through the lanes of a vector register. All that a loop does
+to a block it does at once, while the block is in the processor's cache. Arrays are uint64
+[blocks, 2 entries, 8]: rows 2i and 2i + 1 hold c0 and c1 of entry i, for eight slots.
 
 The tree over the leaves of a slot is a heap: node i has the children 2i and 2i + 1, so its layer of
-w nodes is entries w .. 2w - 1. Where the numerators `p` are None all of them are one: those of
-lookups are never stored.
+w nodes is entries w .. 2w - 1. All lookups have the numerator one, which is not stored.
 """
 
 from __future__ import annotations
@@ -15,104 +14,43 @@ from typing import TypeAlias
 
 import numpy as np
 
-from circuits.sumcheck.field import GENERATOR
-from circuits.sumcheck.field_jit import (
-    IntegerArray,
-    U64Array,
-    compiled,
-    lift,
-    parallel,
-    prange,
-)
-from circuits.sumcheck.field_lanes import (
-    LANES,
-    Lanes,
-    add_lanes,
-    load_lanes,
-    mul_lanes,
-    spread,
-    store_lanes,
-    sub_lanes,
+from circuits.sumcheck.field_jit import IntegerArray, U64Array, compiled, lift, parallel, prange
+from circuits.sumcheck.field_lanes import LANES, load_lanes, mul_lanes, spread, sub_lanes
+from prover.sumcheck.lookups_lanes import (
+    Pair,
+    add,
+    add_sums,
+    load,
+    mul,
+    product,
+    spread_pair,
+    store,
+    sub,
+    total,
 )
 
-_Pair: TypeAlias = tuple[Lanes, Lanes]
-_Sums: TypeAlias = tuple[Lanes, Lanes, Lanes]
-"""Sums of a0 b0, of a1 b1 and of (a0 + a1)(b0 + b1), over products a b in K (Karatsuba)."""
-
-_Message: TypeAlias = tuple[_Pair, _Pair]
+_Message: TypeAlias = tuple[Pair, Pair]
 
 LeafArrays: TypeAlias = tuple[IntegerArray, IntegerArray, IntegerArray, U64Array, U64Array]
 """Leaves ``base - first - gamma second``: first and second [slots, 2^a]; the multiplicities of
-tables, [slots, 2^a], or [0, 2^a] for lookups; base by blocks; gamma [2]."""
+tables, [slots, 2^a], or [0, 2^a] for lookups; base [blocks, 2, 8]; gamma [2]."""
 
 TILE = 64
-"""Leaves that are made at a time: what becomes of them fits the fastest cache."""
+"""Leaves of a slot that are made at a time: what becomes of them stays in the fastest cache."""
 
 _ZERO = np.uint64(0)
-assert GENERATOR == 7
 
 
 @compiled
-def _load(values: U64Array, i: int) -> _Pair:
-    return load_lanes(values, 2 * i), load_lanes(values, 2 * i + 1)
-
-
-@compiled
-def _store(values: U64Array, i: int, a: _Pair) -> None:
-    store_lanes(values, 2 * i, a[0])
-    store_lanes(values, 2 * i + 1, a[1])
-
-
-@compiled
-def _spread(element: U64Array) -> _Pair:
-    return spread(element[0]), spread(element[1])
-
-
-@compiled
-def _add(a: _Pair, b: _Pair) -> _Pair:
-    return add_lanes(a[0], b[0]), add_lanes(a[1], b[1])
-
-
-@compiled
-def _sub(a: _Pair, b: _Pair) -> _Pair:
-    return sub_lanes(a[0], b[0]), sub_lanes(a[1], b[1])
-
-
-@compiled
-def _product(a: _Pair, b: _Pair) -> _Sums:
-    mixed = mul_lanes(add_lanes(a[0], a[1]), add_lanes(b[0], b[1]))
-    return mul_lanes(a[0], b[0]), mul_lanes(a[1], b[1]), mixed
-
-
-@compiled
-def _join_sums(x: _Sums, y: _Sums) -> _Sums:
-    return add_lanes(x[0], y[0]), add_lanes(x[1], y[1]), add_lanes(x[2], y[2])
-
-
-@compiled
-def _total(sums: _Sums) -> _Pair:
-    twice = add_lanes(sums[1], sums[1])
-    four = add_lanes(twice, twice)
-    seven = sub_lanes(add_lanes(four, four), sums[1])
-    mixed = sub_lanes(sub_lanes(sums[2], sums[0]), sums[1])
-    return add_lanes(sums[0], seven), mixed
-
-
-@compiled
-def _mul(a: _Pair, b: _Pair) -> _Pair:
-    return _total(_product(a, b))
-
-
-@compiled
-def _cross(p0: _Pair, p1: _Pair, q0: _Pair, q1: _Pair) -> _Pair:
+def _cross(p0: Pair, p1: Pair, q0: Pair, q1: Pair) -> Pair:
     """Return the numerator ``p0 q1 + p1 q0`` of p0/q0 + p1/q1."""
-    return _total(_join_sums(_product(p0, q1), _product(p1, q0)))
+    return total(add_sums(product(p0, q1), product(p1, q0)))
 
 
 @compiled
-def _at_two(a: _Pair, b: _Pair) -> _Pair:
+def _at_two(a: Pair, b: Pair) -> Pair:
     """Return the value at 2 of the line through a at 0 and b at 1."""
-    return _add(b, _sub(b, a))
+    return add(b, sub(b, a))
 
 
 @compiled
@@ -138,38 +76,38 @@ def _lay(
     """Write the leaves from `start` on, as many as there are rows in `spare`, into a heap."""
     first, second, counts, bases, gamma = leaves
     tile = len(spare)
-    base, factor = _load(bases[block], 0), _spread(gamma)
+    base, factor = load(bases[block], 0), spread_pair(gamma)
     _gather(first, block, start, spare)
     for n in range(tile):
-        _store(q, tile + n, (sub_lanes(base[0], load_lanes(spare, n)), base[1]))
+        store(q, tile + n, (sub_lanes(base[0], load_lanes(spare, n)), base[1]))
     _gather(second, block, start, spare)
     for n in range(tile):
         v1 = load_lanes(spare, n)
         value = mul_lanes(factor[0], v1), mul_lanes(factor[1], v1)
-        _store(q, tile + n, _sub(_load(q, tile + n), value))
+        store(q, tile + n, sub(load(q, tile + n), value))
     if len(counts):
         zero = spread(_ZERO)
         _gather(counts, block, start, spare)
         for n in range(tile):
-            _store(p, tile + n, (sub_lanes(zero, load_lanes(spare, n)), zero))
+            store(p, tile + n, (sub_lanes(zero, load_lanes(spare, n)), zero))
 
 
 @compiled
 def _join(p: U64Array, q: U64Array, nodes: int, ones: bool) -> None:
     """Fill the layer of so many nodes of a heap; if `ones`, all numerators below are one."""
     for i in range(nodes, 2 * nodes):
-        q0, q1 = _load(q, 2 * i), _load(q, 2 * i + 1)
+        q0, q1 = load(q, 2 * i), load(q, 2 * i + 1)
         if ones:
-            _store(p, i, _add(q0, q1))
+            store(p, i, add(q0, q1))
         else:
-            _store(p, i, _cross(_load(p, 2 * i), _load(p, 2 * i + 1), q0, q1))
-        _store(q, i, _mul(q0, q1))
+            store(p, i, _cross(load(p, 2 * i), load(p, 2 * i + 1), q0, q1))
+        store(q, i, mul(q0, q1))
 
 
 @compiled
 def _copy(source: U64Array, at: int, count: int, out: U64Array, to: int) -> None:
     for i in range(count):
-        _store(out, to + i, _load(source, at + i))
+        store(out, to + i, load(source, at + i))
 
 
 @parallel
@@ -198,56 +136,56 @@ def _fold(values: U64Array, at: int, count: int, c: U64Array) -> None:
 
     From `count` entries on, so many remain; c is [1, 2].
     """
-    by = _spread(c[0])
+    by = spread_pair(c[0])
     for i in range(0, count // 2, 2):
         for side in range(2):
             j = at + 2 * i + side
-            a, b = _load(values, j), _load(values, j + 2)
-            _store(values, at + i + side, _add(a, _mul(_sub(b, a), by)))
+            a, b = load(values, j), load(values, j + 2)
+            store(values, at + i + side, add(a, mul(sub(b, a), by)))
 
 
 @compiled
 def _message(p: U64Array, q: U64Array, at: int, eq: U64Array, combine: U64Array) -> _Message:
     """Return the sums at 0 and 2 of eq (combine (p0 q1 + p1 q0) + q0 q1) over entries from `at`."""
-    factor, zero = _spread(combine), spread(_ZERO)
+    factor, zero = spread_pair(combine), spread(_ZERO)
     at_0 = at_2 = (zero, zero, zero)
     for i in range(len(eq)):
         j = at + 4 * i
-        weight = _spread(eq[i])
-        p0, p1, p2, p3 = _load(p, j), _load(p, j + 1), _load(p, j + 2), _load(p, j + 3)
-        q0, q1, q2, q3 = _load(q, j), _load(q, j + 1), _load(q, j + 2), _load(q, j + 3)
-        f = _total(_join_sums(_product(_cross(p0, p1, q0, q1), factor), _product(q0, q1)))
-        at_0 = _join_sums(at_0, _product(f, weight))
+        weight = spread_pair(eq[i])
+        p0, p1, p2, p3 = load(p, j), load(p, j + 1), load(p, j + 2), load(p, j + 3)
+        q0, q1, q2, q3 = load(q, j), load(q, j + 1), load(q, j + 2), load(q, j + 3)
+        f = total(add_sums(product(_cross(p0, p1, q0, q1), factor), product(q0, q1)))
+        at_0 = add_sums(at_0, product(f, weight))
         p0, p1 = _at_two(p0, p2), _at_two(p1, p3)
         q0, q1 = _at_two(q0, q2), _at_two(q1, q3)
-        f = _total(_join_sums(_product(_cross(p0, p1, q0, q1), factor), _product(q0, q1)))
-        at_2 = _join_sums(at_2, _product(f, weight))
-    return _total(at_0), _total(at_2)
+        f = total(add_sums(product(_cross(p0, p1, q0, q1), factor), product(q0, q1)))
+        at_2 = add_sums(at_2, product(f, weight))
+    return total(at_0), total(at_2)
 
 
 @compiled
 def _message_ones(q: U64Array, at: int, eq: U64Array, combine: U64Array) -> _Message:
     """Return `_message` for p0 = p1 = 1."""
     # combine (q0 + q1) + q0 q1 = (q0 + combine)(q1 + combine) - combine^2
-    factor, zero = _spread(combine), spread(_ZERO)
-    square = _mul(factor, factor)
+    factor, zero = spread_pair(combine), spread(_ZERO)
+    square = mul(factor, factor)
     at_0 = at_2 = (zero, zero, zero)
     for i in range(len(eq)):
         j = at + 4 * i
-        weight = _spread(eq[i])
-        q0, q1 = _add(_load(q, j), factor), _add(_load(q, j + 1), factor)
-        q2, q3 = _add(_load(q, j + 2), factor), _add(_load(q, j + 3), factor)
-        at_0 = _join_sums(at_0, _product(_sub(_mul(q0, q1), square), weight))
-        f = _mul(_at_two(q0, q2), _at_two(q1, q3))
-        at_2 = _join_sums(at_2, _product(_sub(f, square), weight))
-    return _total(at_0), _total(at_2)
+        weight = spread_pair(eq[i])
+        q0, q1 = add(load(q, j), factor), add(load(q, j + 1), factor)
+        q2, q3 = add(load(q, j + 2), factor), add(load(q, j + 3), factor)
+        at_0 = add_sums(at_0, product(sub(mul(q0, q1), square), weight))
+        f = mul(_at_two(q0, q2), _at_two(q1, q3))
+        at_2 = add_sums(at_2, product(sub(f, square), weight))
+    return total(at_0), total(at_2)
 
 
 @compiled
 def _finish(message: _Message, outer: U64Array, out: U64Array) -> None:
-    weight = _load(outer, 0)
-    _store(out, 0, _mul(weight, message[0]))
-    _store(out, 1, _mul(weight, message[1]))
+    weight = load(outer, 0)
+    store(out, 0, mul(weight, message[0]))
+    store(out, 1, mul(weight, message[1]))
 
 
 @parallel
@@ -317,5 +255,5 @@ def advance_leaves(
                 found = _message_ones(low_q, at, eq, combine)
             else:
                 found = _message(low_p, low_q, at, eq, combine)
-            at_0, at_2 = _add(at_0, found[0]), _add(at_2, found[1])
+            at_0, at_2 = add(at_0, found[0]), add(at_2, found[1])
         _finish((at_0, at_2), outer[block], out[block])

@@ -190,7 +190,7 @@ def _prove(
     transcript = Transcript()
     channel = MaskingChannel(relation.schedule, transcript, matrices["proof"].root, pads)
     reduction = reduce(relation, public, channel, secrets)
-    channel.finish()
+    assert channel.sent == relation.schedule.messages
     clock.start("opening")
     u, q, openings = open_matrices(
         matrices, reduction.constraints, reduction.vectors, relation.proof.pad_slot, transcript

@@ -136,8 +136,8 @@ def run_network(relation: Relation, weights: Weights, inputs: IntegerArray) -> W
     network, found = relation.architecture, Witness(relation)
     assert network is not None
     layers = {layer.name: layer for layer in network.layers}
-    # Of what a lookup reads, and the output, every tensor is held until then.
-    readers = {
+    # What is looked up is known once the layer has an output; until then its input is held.
+    last_reader = {
         name: layer.name
         for layer in network.layers
         if isinstance(layer, Requantise | MaxPool)
@@ -150,9 +150,9 @@ def run_network(relation: Relation, weights: Weights, inputs: IntegerArray) -> W
         for name, value in trace(network, weights, batch):
             if name != INPUT:
                 _look_up(found, layers[name], held, value, part)
-            if name in readers:
+            if name in last_reader:
                 held[name] = value
-            for other in [other for other in held if readers[other] == name]:
+            for other in [other for other in held if last_reader[other] == name]:
                 del held[other]
             if name == network.output:
                 found.logits[:, part] = value
@@ -210,13 +210,9 @@ def _look_up(
 ) -> None:
     """Write what a layer looks up, for the samples of one batch (sections 4.2 and 4.3)."""
     if isinstance(layer, MaxPool):
-        found = taps(layer)
-        first, second = (
-            witness.first("increment", layer.name),
-            witness.second("increment", layer.name),
-        )
-        source = held[layer.inputs[0]]
-        increments(source, found.inputs, found.starts, part.start, first, second)
+        pool, source = taps(layer), held[layer.inputs[0]]
+        d, u = witness.first("increment", layer.name), witness.second("increment", layer.name)
+        increments(source, pool.inputs, pool.starts, part.start, d, u)
     elif isinstance(layer, Requantise):
         source = held[layer.inputs[0]]
         direct = witness.first("direct", layer.name)

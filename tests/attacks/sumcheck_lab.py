@@ -87,9 +87,9 @@ class LabChannel(Channel):
 
 def honest_pads(relation: Relation, random: Random) -> list[K]:
     """Return pads with z = x y and z' = x' y (5.5)."""
+    products = relation.schedule.products
     pads = random.k_elements(relation.schedule.messages)
-    for x, y in relation.schedule.products:
-        (other,) = random.k_elements(1)
+    for (x, y), other in zip(products, random.k_elements(len(products)), strict=True):
         pads += [pads[x] * pads[y], other, other * pads[y]]
     return pads
 
@@ -254,9 +254,9 @@ def prove(
     seed : int
         Of all randomness.
     """
-    relation, random = witness.relation, Random(seed)
+    relation = witness.relation
     profile, layout, forgery = relation.profile, relation.proof, forgery or Forgery()
-    secret_pads = honest_pads(relation, random)
+    secret_pads = honest_pads(relation, Random(seed, 1))
     if pads:
         pads(secret_pads)
     features = residues(witness.features()).reshape(-1)
@@ -264,9 +264,8 @@ def prove(
     values[: len(features)] = features
     flat = to_array(secret_pads).reshape(-1)
     values[layout.pad_slot : layout.pad_slot + len(flat)] = flat
-    own = commit_rows(
-        values.reshape(-1, profile.row_slots), random, profile, masks=True, forgery=forgery
-    )
+    rows = values.reshape(-1, profile.row_slots)
+    own = commit_rows(rows, Random(seed, 2), profile, masks=True, forgery=forgery)
     every: dict[MatrixName, Matrix] = {**matrices, "proof": own}
     channel = LabChannel(relation, own.root, secret_pads)
     secrets = LabSecrets(witness, public.samples, cheats or Cheats())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from circuits.sumcheck.affine import Affine, MatrixName, VectorName
-from circuits.sumcheck.columns import Hashes, Tree, leaf_hashes
+from circuits.sumcheck.columns import SALT_BYTES, Hashes, Tree, leaf_hashes
 from circuits.sumcheck.commitment import MASK_ROWS, Matrix
 from circuits.sumcheck.field_jit import MODULUS, U64Array
 from circuits.sumcheck.field_k import ONE, ZERO, K, from_array, to_array
@@ -17,6 +18,7 @@ from circuits.sumcheck.ntt import k_inverse_ntt, k_ntt
 from circuits.sumcheck.ntt_code import encode, interpolate
 from circuits.sumcheck.params import BLOWUP, Profile
 from circuits.sumcheck.proof_bytes import MATRICES, Opening, element_bytes
+from circuits.sumcheck.randomness import Randomness
 from circuits.sumcheck.relation import Relation
 from circuits.sumcheck.sums import combine, k_total
 from circuits.sumcheck.transcript import Transcript
@@ -51,19 +53,30 @@ class Forgery:
 
 
 class Random:
-    """Field elements and salts from a seed, for tests only."""
+    """Field elements and salts from a seed, for tests only.
 
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
+    Parameters
+    ----------
+    seed : int
+    use : int
+        What for; a prover draws its pads from one stream and its matrix from the next.
+    """
+
+    def __init__(self, seed: int, use: int = 0) -> None:
+        self._stream = Randomness(seed_bytes(seed, use))
 
     def elements(self, *shape: int) -> U64Array:
-        return self._rng.integers(0, MODULUS, shape, dtype=np.uint64)
+        return self._stream.elements(*shape)
 
     def k_elements(self, count: int) -> list[K]:
         return from_array(self.elements(count, 2))
 
     def salts(self, profile: Profile) -> Hashes:
-        return self._rng.integers(0, 256, (profile.positions, 32), dtype=np.uint8)
+        return self._stream.octets(profile.positions * SALT_BYTES).reshape(-1, SALT_BYTES)
+
+
+def seed_bytes(seed: int, use: int) -> bytes:
+    return hashlib.sha256(f"{seed}/{use}".encode()).digest()
 
 
 def commit_rows(
@@ -76,10 +89,9 @@ def commit_rows(
 ) -> Matrix:
     """Commit to rows; with `masks`, the six mask rows of section 6.1 are added."""
     forgery = forgery or Forgery()
+    tail = random.elements(len(values) + MASK_ROWS * masks, profile.tail)
     if masks:
         values = np.concatenate([values, random.elements(MASK_ROWS, profile.row_slots)])
-    tail = random.elements(len(values), profile.tail)
-    if masks:
         for row in (-4, -3):
             values[row, 0] = -sum(values[row, 1:].tolist()) % MODULUS
         tail[-2:, -1] = 0

@@ -26,16 +26,52 @@ from zkpot.cli import main
 
 ORIGIN = "lab.example/ledger"
 K = 11
-SHARD = 3
 SAMPLES = 5
 CLASSES = 3
 BUDGET = 4
-MODEL_BUDGET = 24
-DATA_OPTIONS = (
-    "--k", str(K), "--bits", "4", "--shard-size", str(SHARD), "--budget", str(BUDGET),
-    "--classes", str(CLASSES),
-)  # fmt: skip
 INSECURE = "--insecure-dev-srs"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the job is played with one backend.
+
+    Attributes
+    ----------
+    backend : str
+    shard : int
+        Samples of a shard.
+    data, compiling, committing : tuple of str
+        Options of commit-data, compile and commit-model.
+    insecure : tuple of str
+        What every command needs that uses an SRS.
+    checks : tuple of str
+        Checks of the verifier after those of both backends.
+    """
+
+    backend: str
+    shard: int
+    data: tuple[str, ...]
+    compiling: tuple[str, ...]
+    committing: tuple[str, ...]
+    insecure: tuple[str, ...]
+    checks: tuple[str, ...]
+
+    @property
+    def commit_data(self) -> tuple[str, ...]:
+        """All options of commit-data but the folder."""
+        return ("--backend", self.backend, "--bits", "4", "--shard-size", str(self.shard),
+                "--budget", str(BUDGET), "--classes", str(CLASSES), *self.data)  # fmt: skip
+
+
+HALO2 = Setting(
+    "halo2", 3, ("--k", str(K)), ("--weight-bits", "6", "--model-budget", "24"), (), (INSECURE,),
+    ("shards", "model", "srs", "keys", "proof form", "ezkl", "py_ecc"),
+)  # fmt: skip
+SUMCHECK = Setting(
+    "sumcheck", 4, (), (), ("--budget", "6"), (),
+    ("shards", "model", "well-formed", "parameters", "sumcheck", "plain"),
+)  # fmt: skip
 SECRET_NAMES = (
     "testset.secret", "weights.secret", "model.secret", "identity.key", "log.key",
     "testset.secret.openings", "model.secret.openings",
@@ -204,7 +240,8 @@ def recode(path: Path, to: Path, **changes: Any) -> Path:
     from circuits.encoding import canonical_json
 
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_bytes(canonical_json({**json.loads(path.read_bytes()), **changes}))
+    header, line, parts = path.read_bytes().partition(b"\n")
+    to.write_bytes(canonical_json({**json.loads(header), **changes}) + line + parts)
     return to
 
 
@@ -226,12 +263,18 @@ class Lab:
 
     cli: Cli
     folder: Path
+    setting: Setting
     runs: dict[str, Ran] = field(default_factory=dict)
     task: str = ""
     vkey: str = ""
 
     def at(self, *parts: str) -> Path:
         return self.folder.joinpath(*parts)
+
+    @property
+    def insecure(self) -> tuple[str, ...]:
+        """What every command needs that uses an SRS."""
+        return self.setting.insecure
 
     @property
     def manifest(self) -> Path:
@@ -296,9 +339,10 @@ def _words(options: Mapping[str, str | Path]) -> list[str]:
     return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
-def play(cli: Cli, folder: Path) -> Lab:
+def play(cli: Cli, folder: Path, setting: Setting) -> Lab:
     """Play the main job once, command by command, as text."""
-    lab = Lab(cli, folder)
+    lab = Lab(cli, folder, setting)
+    insecure = setting.insecure
     folder.mkdir()
 
     def run(name: str, *words: str | Path) -> Ran:
@@ -311,23 +355,24 @@ def play(cli: Cli, folder: Path) -> Lab:
     )
     write_data(lab.at("test.npz"), model, SAMPLES, 1, wrong=1)
     write_data(lab.at("train.npz"), model, 60, 2)
-    run("commit-data", "commit-data", lab.at("test.npz"), *DATA_OPTIONS,
-        "--out", lab.at("evaluator"), INSECURE)  # fmt: skip
+    run("commit-data", "commit-data", lab.at("test.npz"), *setting.commit_data,
+        "--out", lab.at("evaluator"), *insecure)  # fmt: skip
     for who, file in (("alice", model), ("bob", other)):
         data = ("--data", lab.at("train.npz"), "--max-flips", "5%") if file == model else ()
-        run(f"compile {who}", "compile", file, "--testset", lab.manifest, "--weight-bits", "6",
-            "--model-budget", str(MODEL_BUDGET), *data, "--out", lab.at(who))  # fmt: skip
+        run(f"compile {who}", "compile", file, "--testset", lab.manifest, *setting.compiling,
+            *data, "--out", lab.at(who))  # fmt: skip
         run(f"commit-model {who}", "commit-model", "--circuit", lab.at(who, "circuit.json"),
-            "--weights", lab.at(who, "weights.secret"), "--out", lab.at(who), INSECURE)  # fmt: skip
+            "--weights", lab.at(who, "weights.secret"), *setting.committing,
+            "--out", lab.at(who), *insecure)  # fmt: skip
     # Alice has a second model, so that she can ask twice.
-    run("compile second", "compile", other, "--testset", lab.manifest, "--weight-bits", "6",
-        "--model-budget", str(MODEL_BUDGET), "--out", lab.at("second"))  # fmt: skip
+    run("compile second", "compile", other, "--testset", lab.manifest, *setting.compiling,
+        "--out", lab.at("second"))  # fmt: skip
     run("commit-model second", "commit-model", "--circuit", lab.at("second", "circuit.json"),
-        "--weights", lab.at("second", "weights.secret"),
-        "--out", lab.at("second"), INSECURE)  # fmt: skip
+        "--weights", lab.at("second", "weights.secret"), *setting.committing,
+        "--out", lab.at("second"), *insecure)  # fmt: skip
 
     book = lab.at("ledger")
-    run("init", "ledger", "init", book, "--origin", ORIGIN, INSECURE)
+    run("init", "ledger", "init", book, "--origin", ORIGIN, *insecure)
     for who in ("evaluator", "alice", "bob"):
         run(f"keygen {who}", "ledger", "keygen", lab.key(who))
         run(f"identity {who}", "ledger", "identity", book, "--key", lab.key(who), "--name", who)
@@ -335,7 +380,7 @@ def play(cli: Cli, folder: Path) -> Lab:
     host = book / "log.key"
     lab.task = cli(
         "ledger", "task", book, "--key", host, "--circuit", lab.at("alice", "circuit.json"),
-        "--testset", lab.manifest, "--title", "first", "--json", INSECURE,
+        "--testset", lab.manifest, "--title", "first", "--json", *insecure,
     ).good().json["task"]  # fmt: skip
     for who, model_of in (("alice", "alice"), ("alice", "second"), ("bob", "bob")):
         run(f"commit {model_of}", "ledger", "commit", book, "--key", lab.key(who), "--task",
@@ -344,8 +389,8 @@ def play(cli: Cli, folder: Path) -> Lab:
     run("release", "ledger", "release", book, "--key", lab.key("evaluator"), "--task", lab.task)
     lab.ledger("ledger", lab.at("released"))
     shutil.copy2(lab.at("evaluator", "testset.secret"), lab.at("alice"))
-    run("prove", *lab.prove(lab.bundle), INSECURE)
-    run("verify", *lab.verify(), INSECURE)
+    run("prove", *lab.prove(lab.bundle), *insecure)
+    run("verify", *lab.verify(), *insecure)
     run("submit", *lab.submit(book))
     lab.ledger("ledger", lab.at("credited"))
     run("balance", "ledger", "balance", book)

@@ -31,9 +31,10 @@ from cli_lab import (
     untouched,
 )
 
-from circuits.halo2.model import ModelOpening, load_weights
+from circuits.halo2.model import ModelOpening
 from circuits.integer import count_correct, quantise_input, run
 from circuits.testset import Manifest, Opening
+from circuits.weights_file import load_weights
 
 pytestmark = pytest.mark.ezkl
 

@@ -27,7 +27,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     made = SimpleNamespace(cores=16, memory=HUGE, speed=1.0)
     monkeypatch.setattr(plan.os, "cpu_count", lambda: made.cores)
     monkeypatch.setattr(plan.psutil, "virtual_memory", lambda: SimpleNamespace(total=made.memory))
-    monkeypatch.setattr(plan, "machine_speed", lambda: made.speed)
+    monkeypatch.setattr(plan, "machine_speed", lambda _backend: made.speed)
     return made
 
 
@@ -107,14 +107,13 @@ def test_timeout_is_generous(machine: SimpleNamespace) -> None:
 
 def test_speed_is_stored_and_read(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("ZKPOT_HOME", str(tmp_path))
-    assert calibrate.machine_speed() == 1.0
-    monkeypatch.setattr(calibrate, "measure", lambda: calibrate.REFERENCE_SECONDS / 2.5)
-    assert calibrate.calibrate() == pytest.approx(2.5)
-    assert calibrate.machine_speed() == pytest.approx(2.5)
-    # Slower than can be written: never zero, which would be a division.
-    monkeypatch.setattr(calibrate, "measure", lambda: 1e9)
-    calibrate.calibrate()
-    assert calibrate.machine_speed() == 0.01
+    assert calibrate.machine_speed("halo2") == calibrate.machine_speed("sumcheck") == 1.0
+    # The second is slower than can be written: never zero, which would be a division.
+    probes = {"halo2": (5.0, lambda: 2.0), "sumcheck": (5.0, lambda: 1e9)}
+    monkeypatch.setattr(calibrate, "PROBES", probes)
+    assert calibrate.calibrate()["halo2"] == pytest.approx(2.5)
+    assert calibrate.machine_speed("halo2") == pytest.approx(2.5)
+    assert calibrate.machine_speed("sumcheck") == 0.01
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", b"{}"])
@@ -124,4 +123,4 @@ def test_damaged_calibration_is_ignored(
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("ZKPOT_HOME", str(folder))
     (folder / "calibration.json").write_bytes(data)
-    assert calibrate.machine_speed() == 1.0
+    assert calibrate.machine_speed("halo2") == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -97,7 +98,7 @@ def follow_linear(
     for layer in linear_layers(architecture):
         name = layer.inputs[0]
         first = slots.first_input[layer.name]
-        inputs = at_point[first : first + len(add_to({}, architecture, name))]
+        inputs = at_point[first : first + math.prod(architecture.shape_of(name))]
         read.add_tensor(name, inputs)
         gathered = weight_sums(layer, inputs, e[layer.name])
         weights.update(enumerate(gathered, slots.first_weight[layer.name]))

@@ -49,11 +49,11 @@ def refuse_unsupported(architecture: Architecture) -> None:
             raise ProofRejected("circuit", f"layer {layer.name!r} is a Relu")
         above = [reached[name] for name in layer.inputs]
         # Biases have no range of their own, so a bias could be a fraction modulo p if only a
-        # multiple of its accumulator were looked up. An accumulator plus itself is a multiple.
+        # multiple of its accumulator were looked up, or sums of it with other accumulators.
         multiplies = isinstance(layer, Dense | Conv2d | SumPool) and bool(above[0])
         if isinstance(layer, Add):
             shifted = any(shift and up for shift, up in zip(layer.shifts, above, strict=True))
-            multiplies = shifted or len(set().union(*above)) < sum(map(len, above))
+            multiplies = shifted or sum(map(bool, above)) > 1
         if multiplies:
             raise ProofRejected("circuit", f"layer {layer.name!r} multiplies an accumulator")
         if isinstance(layer, Dense | Conv2d):

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import click
 
+from benchmarks import mnist, report
+from benchmarks.mnist import NETWORKS
 from circuits.errors import SrsMissing
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.plan import DEFAULT_K
@@ -16,31 +18,64 @@ from zkpot.training import DatasetName
 
 
 @click.command()
-@click.option("--suite", type=click.Choice(["halo2"]), default="halo2", show_default=True)
 @click.option(
-    "--dataset", type=click.Choice(get_args(DatasetName)), default="digits", show_default=True
+    "--suite",
+    type=click.Choice(["mnist", "halo2"]),
+    default="mnist",
+    show_default=True,
+    help="mnist: public networks on MNIST's test images, against ezkl's sound circuit. halo2: "
+    "that circuit on bundled data, against one ezkl proof a sample.",
 )
+@click.option("--network", "networks", type=click.Choice(list(NETWORKS)), multiple=True,
+              help="mnist: by default all of them.")  # fmt: skip
+@click.option(
+    "--dataset", type=click.Choice(get_args(DatasetName)), default="digits", show_default="digits",
+    help="halo2: which data.",
+)  # fmt: skip
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="Samples to prove our way.",
+    multiple=True,
+    show_default="100 1000 10000; halo2: 100",
+    help="Samples to prove; mnist takes several.",
 )
 @click.option(
     "--naive-samples",
     type=click.IntRange(min=1),
-    default=3,
+    default=2,
     show_default=True,
-    help="Samples to prove one by one.",
+    help="Samples for what we are compared with, which takes long.",
 )
+@click.option("--readme", type=FILE, help="mnist: write the table into this Markdown file.")
+@click.option("--plot", "picture", type=FILE, help="mnist: draw time and size as this PNG.")
 @click.option("--out", "folder", type=FILE, help="Keep all files here; else they are removed.")
 @command_output
 def bench(
-    suite: str, dataset: DatasetName, samples: int, naive_samples: int, folder: Path | None,
+    suite: str, networks: tuple[str, ...], dataset: DatasetName, samples: tuple[int, ...],
+    naive_samples: int, readme: Path | None, picture: Path | None, folder: Path | None,
     out: Output,
 ) -> None:  # fmt: skip
     """Measure this machine against the alternative a user would take, in one run."""
+    with tempfile.TemporaryDirectory(prefix="zkpot-bench-") as scratch:
+        kept = folder or Path(scratch)
+        if suite == "mnist":
+            found = mnist.run_suite(
+                kept, networks or tuple(NETWORKS), samples or mnist.SAMPLES, naive_samples, out.text
+            )
+            out.text(report.table(found))
+            if readme is not None:
+                report.write_readme(readme, found)
+            if picture is not None:
+                report.plot(picture, found)
+        else:
+            found = _halo2(kept, dataset, samples[0] if samples else 100, naive_samples, out)
+    out.result(found)
+
+
+def _halo2(
+    folder: Path, dataset: DatasetName, samples: int, naive_samples: int, out: Output
+) -> dict[str, Any]:
+    # It trains a network: torch is not needed for the other suite.
     from benchmarks.halo2 import run_suite
 
     try:
@@ -48,10 +83,9 @@ def bench(
     except SrsMissing:
         out.warn("no SRS at hand: making a development one")
         srs_files.make_development(DEFAULT_K)
-    with tempfile.TemporaryDirectory(prefix="zkpot-bench-") as scratch:
-        found = run_suite(folder or Path(scratch), dataset, samples, naive_samples)
-    _table(found, suite, out)
-    out.result(found)
+    found = run_suite(folder, dataset, samples, naive_samples)
+    _table(found, "halo2", out)
+    return found
 
 
 def _table(found: dict[str, Any], suite: str, out: Output) -> None:

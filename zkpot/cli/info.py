@@ -40,7 +40,7 @@ def estimate(circuit_file: Path, testset: Path, memory: int, jobs: int | None, o
     backend = backends.named(circuit.backend)
     backend.require_testset(circuit, manifest)
     cost = backend.cost(circuit, manifest, memory, jobs)
-    speed = machine_speed()
+    speed = machine_speed(backend.name)
     keys = f"keys {time_text(cost.setup_seconds)}, " if cost.setup_seconds else ""
     out.text(f"{cost.shards} shards of {circuit.shard_size} samples, {cost.jobs} at a time")
     out.text(f"  time         {time_text(cost.seconds)}  ({keys}a shard "
@@ -146,8 +146,8 @@ def inspect(file: Path, out: Output) -> None:
 )
 @command_output
 def doctor(measure: bool, out: Output) -> None:
-    """Check this installation: versions, machine, SRS files, keys."""
-    speed = calibrate() if measure else machine_speed()
+    """Check this installation: versions, machine, keys and SRS files of halo2."""
+    speeds = calibrate() if measure else {name: machine_speed(name) for name in backends.NAMES}
     memory = psutil.virtual_memory()
     ezkl_found = version("ezkl")
     keys = home() / "keys"
@@ -166,16 +166,18 @@ def doctor(measure: bool, out: Output) -> None:
         "key_folders": len(circuits),
         "key_bytes": used,
         "srs": srs_names,
-        "speed_percent": round(100 * speed),
+        "numba": version("numba"),
+        "speed_percent": {name: round(100 * speed) for name, speed in speeds.items()},
     }
-    out.text(f"python {facts['python']}, ezkl {ezkl_found}")
+    out.text(f"python {facts['python']}, numba {facts['numba']}, ezkl {ezkl_found}")
     if ezkl_found != EZKL_VERSION:
-        out.warn(f"only ezkl {EZKL_VERSION} was examined; proofs of another are refused")
+        out.warn(f"only ezkl {EZKL_VERSION} was examined; halo2 proofs of another are refused")
     free = f"{size_text(memory.available)} of {size_text(memory.total)} memory free"
-    out.text(f"{facts['cores']} cores, {free}, {speed:.2f} of the reference speed")
+    known = ", ".join(f"{speed:.2f} for {name}" for name, speed in speeds.items())
+    out.text(f"{facts['cores']} cores, {free}; of the reference speed {known}")
     out.text(f"home {home()}: keys of {len(circuits)} circuits, {size_text(used)} "
              "(delete them at will, they are derived again)")  # fmt: skip
-    out.text("SRS files: " + (", ".join(srs_names) or "none"))
-    if not any(i.origin == "ceremony" for i in usable):
-        out.warn("no ceremony SRS: proofs made here convince nobody (`zkpot srs fetch 16`)")
+    out.text("SRS files, for halo2 only: " + (", ".join(srs_names) or "none"))
+    if usable and not any(i.origin == "ceremony" for i in usable):
+        out.warn("no ceremony SRS: halo2 proofs made here convince nobody (`zkpot srs fetch 16`)")
     out.result(facts)

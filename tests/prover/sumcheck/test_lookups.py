@@ -110,7 +110,15 @@ def check_layer(tree: LookupTree, below: list[Fraction], j: int, rng: np.random.
 
 @pytest.mark.parametrize(
     ("lookups", "tables", "a"),
-    [*product((1, 2, 7), (1, 2), (0, 1, 2, 3)), (17, 9, 2), (1, 1, 7), (30, 1, 0), (9, 11, 1)],
+    [
+        *product((1, 2, 7), (1, 2), (0, 1, 2, 3)),
+        (17, 9, 2),
+        (1, 1, 7),
+        (30, 1, 0),
+        (9, 11, 1),
+        (2, 3, 6),
+        (9, 1, 6),
+    ],
 )
 def test_every_message_is_the_sum_it_stands_for(lookups: int, tables: int, a: int) -> None:
     rng = np.random.default_rng([lookups, tables, a])

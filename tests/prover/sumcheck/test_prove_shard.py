@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from circuits.errors import CorruptedArtefact, ProofRejected, WorkerFailed
+from circuits.errors import ProofRejected, WorkerFailed
 from circuits.integer import count_correct, run
 from circuits.sumcheck import randomness
 from circuits.sumcheck.public import Metrics

@@ -162,13 +162,15 @@ def test_refused_circuits() -> None:
             accuracy(architecture, shape_of(architecture, 2), Metrics())
 
 
-def test_an_accumulator_may_be_added_but_not_multiplied() -> None:
+def test_an_accumulator_may_have_integers_added_but_not_be_multiplied() -> None:
     twins = (Dense("d", ("input",), 3, 2, True), Dense("e", ("input",), 3, 2, True))
-    good = with_layers(*twins, Add("s", ("d", "e"), (2,), (0, 0)))
+    rescaled = Requantise("q", ("e",), (2,), 1, S3)
+    good = with_layers(*twins, rescaled, Add("s", ("d", "q"), (2,), (0, 1)))
     accuracy(good, shape_of(good, 2), Metrics())
     image = (1, 3, 1)
     bad = {
         "shifted": with_layers(*twins, Add("s", ("d", "e"), (2,), (0, 1))),
+        "two": with_layers(*twins, Add("s", ("d", "e"), (2,), (0, 0))),
         "twice": with_layers(twins[0], Add("s", ("d", "d"), (2,), (0, 0))),
         "pooled": replace(
             networks.single(),

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from circuits.errors import ProofRejected
-from tests.verifier.plain.toy_prover import interpolated
+from tests.verifier.plain.toy_commitment import interpolated
 from verifier.plain.field import GENERATOR, ONE, P, dot, powers, root_of_unity, scale, times
 from verifier.plain.forms import Exchange, Form, Functional, combine, committed
 from verifier.plain.opening import Lagrange, check_sum

@@ -1,0 +1,74 @@
+"""The product's own prover at the workbench, with randomness that can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+
+from circuits.sumcheck import randomness
+from circuits.sumcheck.proof_bytes import parse
+from circuits.sumcheck.public import Outputs, WellFormedInput
+from circuits.weights import Weights
+from prover.sumcheck.shard import prove_shard, prove_well_formed
+from tests.attacks.sumcheck_lab import Bench, Made
+from tests.attacks.sumcheck_lab_opening import seed_bytes
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let the product draw what `sumcheck_lab.prove` draws from a seed. For one proof."""
+    uses = count(1)
+
+    class Secrets:
+        @staticmethod
+        def token_bytes(_: int) -> bytes:
+            return seed_bytes(seed, next(uses))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(randomness, "secrets", Secrets)
+        yield
+
+
+def honest(bench: Bench, seed: int | None = None) -> Made:
+    """Return the product's proof of a bench's counts, its randomness from a seed if given."""
+    matrices = bench.commit(bench.witness())
+    public = bench.public(matrices, Outputs(0))
+    groups = np.array(bench.groups) if bench.group_count else None
+    weights = Weights(bench.architecture, bench.weights)
+    shard, model = matrices["shard"], matrices["model"]
+    labels = np.array(bench.y)
+    with _maybe_seeded(seed):
+        outputs, data = prove_shard(
+            bench.relation, public, shard, model, bench.x, labels, groups, weights
+        )
+    roots = {name: matrix.root for name, matrix in matrices.items()}
+    proof = parse(data, bench.relation.shape)
+    made = Made(bench.relation, replace(public, outputs=outputs), roots, proof, {}, matrices)
+    assert made.data == data
+    return made
+
+
+def honest_well_formed(bench: Bench, seed: int | None = None) -> Made:
+    """Return the product's proof that a bench's shard is well-formed."""
+    matrices = {"shard": bench.commit(bench.witness())["shard"]}
+    public = WellFormedInput(bench.kappa, bench.a, bench.shard_id(matrices), bench.samples)
+    with _maybe_seeded(seed):
+        data = prove_well_formed(bench.well_formed, public, matrices["shard"])
+    roots = {"shard": matrices["shard"].root}
+    return Made(
+        bench.well_formed, public, roots, parse(data, bench.well_formed.shape), {}, matrices
+    )
+
+
+@contextmanager
+def _maybe_seeded(seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+    else:
+        with seeded(seed):
+            yield
