@@ -28,8 +28,8 @@ from prover.sumcheck.lookups_kernels import TILE, LeafArrays, advance, advance_l
 
 _LANE_BITS = LANES.bit_length() - 1
 _SKIPPED = 2
-"""Lowest layers of a tree that are not stored but made again, twice: 16 bytes a leaf and not 48, for
-a few more nanoseconds."""
+"""Lowest layers of a tree that are not stored, but made again when they are reached: it takes 16
+bytes a leaf and not 48, and few nanoseconds more."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Compiled loops of the lookup argument (docs/protocol.md, sections 5.1 and 5.4).
 
-Eight slots go side by side, as a block, through the lanes of a vector register. All that a loop does
-to a block it does at once, while the block is in the processor's cache. Arrays are uint64
+Eight slots go side by side, as a block, through the lanes of a vector register. All that a loop
+does to a block it does at once, while the block is in the processor's cache. Arrays are uint64
 [blocks, 2 entries, 8]: rows 2i and 2i + 1 hold c0 and c1 of entry i, for eight slots.
 
 The tree over the leaves of a slot is a heap: node i has the children 2i and 2i + 1, so its layer of

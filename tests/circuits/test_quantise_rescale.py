@@ -94,7 +94,18 @@ def around_vector(seed: int) -> Graph:
     return graph
 
 
-KINDS = [residual, mixed, around_input, around_vector]
+def smoothing(seed: int) -> Graph:
+    """Return a network that adds averages over windows of no power of two."""
+    rng = np.random.default_rng(seed)
+    graph = Graph(("n", 4, 8, 8))
+    conv = graph.node("Relu", graph.node("Conv", "x", floats(rng, 4, 4, 3, 3), floats(rng, 4)))
+    mean = graph.node("AveragePool", conv, kernel_shape=[3, 1])
+    total = graph.node("Add", mean, graph.node("Conv", conv, floats(rng, 4, 4, 3, 1)))
+    graph.node("Gemm", graph.node("Flatten", total), floats(rng, 96, 3), floats(rng, 3))
+    return graph
+
+
+KINDS = [residual, mixed, smoothing, around_input, around_vector]
 
 
 def samples(graph: Graph, count: int, seed: int = 0) -> NDArray[np.float32]:

@@ -9,8 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from circuits import forward, rounding
-from circuits.layers import Conv2d, windows
+from circuits.integer import quantise_input, run
+from circuits.layers import Conv2d, NumberFormat, windows
 from circuits.onnx_import import load_onnx
+from circuits.quantise import quantise_with_steps
 from circuits.rounding import Moments, input_moments, round_weights
 from tests.models import Graph, floats
 
@@ -55,6 +57,21 @@ def test_only_a_bias_makes_up_for_the_mean() -> None:
         return float(np.abs(x.mean(axis=0) @ (weight - rounded)).mean())
 
     assert mean_error(False) < mean_error(True) / 3
+
+
+def test_the_bias_makes_up_for_the_mean(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = 0.9 + 0.02 * rng.normal(size=(300, 30))
+    graph = Graph(("n", 30))
+    graph.node("Gemm", "x", floats(rng, 30, 20), floats(rng, 20))
+    network = load_onnx(graph.save(tmp_path / "m.onnx", 20))
+    made, weights, steps = quantise_with_steps(
+        network, input_format=NumberFormat(16, False), input_exponent=15, weight_bits=4,
+        rescale=True, calibration=x,
+    )  # fmt: skip
+    found = run(made, weights, quantise_input(made, x)) * float(steps[made.output])
+    error = found - network.run(x)
+    assert np.abs(error.mean(axis=0)).max() < np.abs(error).max() / 100
 
 
 def test_inputs_that_never_vary_round_to_the_nearest() -> None:

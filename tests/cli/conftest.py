@@ -26,9 +26,7 @@ def sumcheck_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return play(cli, tmp_path_factory.mktemp("sumcheck") / "lab", SUMCHECK)
 
 
-@pytest.fixture(
-    scope="package", params=["sumcheck", pytest.param("halo2", marks=pytest.mark.ezkl)]
-)
+@pytest.fixture(scope="package", params=["sumcheck", pytest.param("halo2", marks=pytest.mark.ezkl)])
 def lab(request: pytest.FixtureRequest) -> Lab:
     """Both, one after the other."""
     found: Lab = request.getfixturevalue(f"{request.param}_lab")

@@ -15,35 +15,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_lab import (
-    BUDGET,
-    CLASSES,
-    DATA_OPTIONS,
-    INSECURE,
-    MODEL_BUDGET,
-    ORIGIN,
-    SAMPLES,
-    SECRET_NAMES,
-    SHARD,
-    Cli,
-    K,
-    Lab,
-    untouched,
-)
+from cli_lab import BUDGET, CLASSES, ORIGIN, SAMPLES, SECRET_NAMES, Cli, K, Lab, untouched
 
+from circuits.backends import load_model_secret
 from circuits.halo2.model import ModelOpening
 from circuits.integer import count_correct, quantise_input, run
 from circuits.testset import Manifest, Opening
 from circuits.weights_file import load_weights
-
-pytestmark = pytest.mark.ezkl
 
 
 def integer_count(lab: Lab, who: str = "alice") -> int:
     architecture, weights = load_weights(lab.at(who, "weights.secret"))
     with np.load(lab.at("test.npz")) as data:
         logits = run(architecture, weights, quantise_input(architecture, data["x"]))
-        return count_correct(logits, data["y"], "strict")
+        ties = {"halo2": "strict", "sumcheck": "first"}[lab.setting.backend]
+        return count_correct(logits, data["y"], ties)
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +43,21 @@ class TestText:
     def test_commit_data(self, lab: Lab) -> None:
         manifest = Manifest.load(lab.manifest)
         out = lab.runs["commit-data"].out
-        assert f"committed {SAMPLES} samples of {CLASSES} classes in 2 shards of {SHARD}" in out
-        assert f"2^{K} rows" in out
-        assert f"opening budget {BUDGET}" in out
+        (part,) = manifest.parts
+        assert f"committed {SAMPLES} samples of {CLASSES} classes" in out
+        assert (f"{part.backend}: 2 shards of {lab.setting.shard}, {BUDGET} proofs may be "
+                f"published ({part.size})") in out  # fmt: skip
         assert manifest.testset_id in out
         assert str(lab.manifest) in out
-        assert "development SRS" in lab.runs["commit-data"].err
+        assert ("development SRS" in lab.runs["commit-data"].err) == bool(lab.insecure)
+        assert ("testset.wellformed" in out) == (part.backend == "sumcheck")
 
     def test_compile_reports_three_accuracies(self, lab: Lab) -> None:
         out = lab.runs["compile alice"].out
         assert "accuracy on 60 samples: float 100.00%, integer" in out
         assert "predictions flipped" in out
-        assert "estimate: keys" in out
+        assert ("estimate: keys" in out) == (lab.setting.backend == "halo2")
+        assert re.search(r"estimate: .*2 proofs of \d+\.\d s; .* memory, .*proofs \d", out)
 
     def test_compile_without_data_says_that_nothing_was_compared(self, lab: Lab) -> None:
         assert "accuracy and flipped predictions were not measured" in lab.runs["compile bob"].err
@@ -76,21 +65,21 @@ class TestText:
 
     def test_commit_model(self, lab: Lab) -> None:
         out = lab.runs["commit-model alice"].out
-        assert f"{MODEL_BUDGET} shard proofs may be published" in out
-        assert ModelOpening.load(lab.at("alice", "model.secret")).model in out
+        budget = {"halo2": 24, "sumcheck": 6}[lab.setting.backend]
+        assert f"{budget} shard proofs may be published" in out
+        assert load_model_secret(lab.at("alice", "model.secret")).model in out
 
     def test_proven_count_is_the_integer_networks(self, lab: Lab, count: int) -> None:
         share = f"{count} of {SAMPLES} right ({count / SAMPLES:.2%})"
         assert f"proved: {share}" in lab.runs["prove"].out
         assert f"accepted: {share}" in lab.runs["verify"].out
-        assert f"{count} of {SAMPLES} verified twice" in lab.runs["submit"].out
+        assert f"{count} of {SAMPLES} verified; credited" in lab.runs["submit"].out
 
     def test_verify_lists_every_check(self, lab: Lab) -> None:
-        names = re.findall(r"^  ok   (\w[\w ]*?)  ", lab.runs["verify"].out, re.MULTILINE)
-        assert names == ["format", "circuit", "test set", "context", "shards", "model", "srs",
-                         "keys", "proof form", "ezkl", "py_ecc"]  # fmt: skip
+        names = re.findall(r"^  ok   (\w[\w -]*?)  ", lab.runs["verify"].out, re.MULTILINE)
+        assert names == ["format", "circuit", "test set", "context", *lab.setting.checks]
         assert "FAIL" not in lab.runs["verify"].out
-        assert "development SRS" in lab.runs["verify"].err
+        assert ("development SRS" in lab.runs["verify"].err) == bool(lab.insecure)
 
     def test_ledger(self, lab: Lab) -> None:
         # 4 of 5 is six tenths of the way from a half to all.
@@ -113,30 +102,37 @@ class TestJson:
     """--json holds what the text says, as one object, and nothing else is on stdout."""
 
     def test_commit_data(self, lab: Lab, tmp_path: Path) -> None:
-        ran = lab.cli("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--out", tmp_path,
-                      "--json", INSECURE).good()  # fmt: skip
+        ran = lab.cli("commit-data", lab.at("test.npz"), *lab.setting.commit_data, "--out",
+                      tmp_path, "--json", *lab.insecure).good()  # fmt: skip
         manifest = Manifest.load(tmp_path / "testset.json")
+        sizes = {
+            "halo2": {"k": K, "srs_insecure": True, "budget": BUDGET},
+            "sumcheck": {"kappa": 11, "budget": BUDGET + 1},
+        }[lab.setting.backend]
+        shards = {"shards": 2, "shard_size": lab.setting.shard, "proofs": BUDGET}
+        proof = tmp_path / "testset.wellformed"
         assert ran.json == {
             "testset": manifest.testset_id,
             "manifest": str(tmp_path / "testset.json"),
+            "well_formed": str(proof) if lab.setting.backend == "sumcheck" else None,
             "secret": str(tmp_path / "testset.secret"),
             "samples": SAMPLES,
-            "shards": 2,
-            "shard_size": SHARD,
-            "k": K,
-            "srs_insecure": True,
+            "parts": {lab.setting.backend: {**sizes, **shards}},
+            "srs_insecure": bool(lab.insecure),
         }
+        assert proof.exists() == (lab.setting.backend == "sumcheck")
         again = Manifest.load(lab.manifest)
         assert manifest.testset_id != again.testset_id, "salts must be fresh"
 
     def test_compile(self, lab: Lab, tmp_path: Path) -> None:
         found = lab.cli(
-            "compile", lab.at("model.onnx"), "--testset", lab.manifest, "--weight-bits", "6",
-            "--model-budget", str(MODEL_BUDGET), "--data", lab.at("train.npz"),
-            "--max-flips", "1/20", "--out", tmp_path, "--json",
+            "compile", lab.at("model.onnx"), "--testset", lab.manifest, *lab.setting.compiling,
+            "--data", lab.at("train.npz"), "--max-flips", "1/20", "--out", tmp_path, "--json",
         ).good().json  # fmt: skip
         assert found["circuit"] in lab.runs["compile alice"].out
-        assert f"{found['rows']:,} of {1 << K:,} rows" in lab.runs["compile alice"].out
+        assert found["backend"] == lab.setting.backend
+        rows = {"halo2": f" of {1 << K:,} rows", "sumcheck": " rows of 2^11"}[found["backend"]]
+        assert f"{found['rows']:,}{rows}" in lab.runs["compile alice"].out
         compared = found["comparison"]
         assert compared["samples"] == compared["float_correct"] == 60
         assert f"{compared['flips']} predictions flipped" in lab.runs["compile alice"].out
@@ -149,15 +145,15 @@ class TestJson:
     def test_commit_model(self, lab: Lab, tmp_path: Path) -> None:
         found = lab.cli("commit-model", "--circuit", lab.at("alice", "circuit.json"), "--weights",
                         lab.at("alice", "weights.secret"), "--out", tmp_path, "--json",
-                        INSECURE).good().json  # fmt: skip
-        assert found["model"] == ModelOpening.load(tmp_path / "model.secret").model
+                        *lab.insecure).good().json  # fmt: skip
+        assert found["model"] == load_model_secret(tmp_path / "model.secret").model
         assert found["model"] not in lab.runs["commit-model alice"].out, "the commitment hides"
-        assert found["srs_insecure"] is True
+        assert found["srs_insecure"] is bool(lab.insecure)
 
     def test_prove_again_takes_everything_from_checkpoints(self, lab: Lab, count: int) -> None:
         before = lab.bundle.read_bytes()
         openings = lab.at("alice", "testset.secret.openings").read_bytes()
-        found = lab.cli(*lab.prove(lab.bundle), INSECURE, "--json").good().json
+        found = lab.cli(*lab.prove(lab.bundle), *lab.insecure, "--json").good().json
         assert (found["proven"], found["resumed"]) == (0, 2)
         assert found["statement"]["correct"] == sum(found["statement"]["shard_correct"]) == count
         assert found["bytes"] == len(before)
@@ -165,13 +161,18 @@ class TestJson:
         assert lab.at("alice", "testset.secret.openings").read_bytes() == openings
 
     def test_verify(self, lab: Lab, count: int) -> None:
-        found = lab.cli(*lab.verify(), INSECURE, "--verifier", "fast", "--json").good().json
+        words = (*lab.verify(), *lab.insecure, "--json", "--verifier")
+        found = lab.cli(*words, "fast").good().json
         assert found["accepted"] is True
-        assert found["srs_insecure"] is True
+        assert found["srs_insecure"] is bool(lab.insecure)
         assert found["error"] is None
         assert found["statement"]["correct"] == count
         assert all(check["passed"] for check in found["checks"])
-        assert "py_ecc" not in [check["name"] for check in found["checks"]]
+        fast, plain = lab.setting.checks[-2:]
+        for which, names in (("fast", [fast]), ("plain", [plain]), ("both", [fast, plain])):
+            made = [check["name"] for check in lab.cli(*words, which).good().json["checks"]]
+            assert made == ["format", "circuit", "test set", "context",
+                            *lab.setting.checks[:-2], *names]  # fmt: skip
 
     def test_readers(self, lab: Lab, tmp_path: Path) -> None:
         cli, book = lab.cli, lab.at("credited")
@@ -198,34 +199,50 @@ class TestJson:
             "index": 10, "type": "proof.submit", "digest": shown["entries"][10]["digest"]
         }  # fmt: skip
 
-    def test_estimate_doctor_srs(self, lab: Lab) -> None:
-        cli = lab.cli
+    def test_estimate(self, lab: Lab) -> None:
         words = ("estimate", "--circuit", lab.at("alice", "circuit.json"),
                  "--testset", lab.manifest)  # fmt: skip
-        found = cli(*words, "--json").good().json
+        found = lab.cli(*words, "--json").good().json
         assert found["shards"] == 2
-        assert "2 shards" in cli(*words).good().out
+        assert f"2 shards of {lab.setting.shard} samples" in lab.cli(*words).good().out
         assert all(isinstance(value, int) for value in found.values())
-        facts = cli("doctor", "--json").good().json
-        assert facts["home"] == str(cli.home)
-        assert facts["srs"] == [f"k={K} development"]
-        text = cli("doctor").good()
+        assert (found["key_bytes"] > 0) == (found["setup_milliseconds"] > 0) == bool(lab.insecure)
+        assert lab.runs["prove"].out  # what it predicts is tested with the cost models
+
+    def test_doctor(self, lab: Lab) -> None:
+        facts = lab.cli("doctor", "--json").good().json
+        assert facts["home"] == str(lab.cli.home)
+        text = lab.cli("doctor").good()
         assert facts["ezkl"] in text.out
-        assert "no ceremony SRS" in text.err
+        assert facts["numba"] in text.out
+        assert facts["speed_percent"] == {"halo2": 100, "sumcheck": 100}
+        if lab.insecure:
+            assert facts["srs"] == [f"k={K} development"]
+            assert "no ceremony SRS" in text.err
+        else:
+            assert facts["srs"] == []
+            assert text.err == "", "nobody needs an SRS who does not use halo2"
+
+    def test_srs(self, halo2_lab: Lab) -> None:
+        cli = halo2_lab.cli
         (listed,) = cli("srs", "list", "--json").good().json["files"]
         assert (listed["k"], listed["origin"]) == (K, "development")
         assert listed["digest"] in cli("srs", "list").good().out
         checked = cli("srs", "check", listed["path"], "--json").good()
         assert checked.json == listed
 
-    @pytest.mark.parametrize("name", ["bundle", "circuit", "testset", "model"])
+    @pytest.mark.parametrize("name", ["bundle", "circuit", "testset", "model", "wellformed"])
     def test_inspect(self, lab: Lab, name: str) -> None:
         path = {
             "bundle": lab.bundle,
             "circuit": lab.at("alice", "circuit.json"),
             "testset": lab.manifest,
             "model": lab.at("alice", "model.json"),
+            "wellformed": lab.manifest.with_suffix(".wellformed"),
         }[name]
+        if not path.exists():
+            assert (name, lab.setting.backend) == ("wellformed", "halo2")
+            return
         text, found = lab.cli("inspect", path).good(), lab.cli("inspect", path, "--json").good()
         assert json.loads(text.out) == found.json
         named = {
@@ -235,6 +252,7 @@ class TestJson:
             "circuit": lambda f: f["digest"] in lab.runs["compile alice"].out,
             "testset": lambda f: f["testset"] in lab.runs["commit-data"].out,
             "model": lambda f: f["model"] in lab.runs["commit-model alice"].out,
+            "wellformed": lambda f: len(f["commitments"]) == 2 and f["verified"] is False,
         }[name]
         assert named(found.json)
 
@@ -243,12 +261,13 @@ class TestQuiet:
     def test_silent_where_all_is_well(self, lab: Lab, tmp_path: Path) -> None:
         book = lab.at("credited")
         for words in (
-            ("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--out", tmp_path, INSECURE),
+            ("commit-data", lab.at("test.npz"), *lab.setting.commit_data, "--out", tmp_path,
+             *lab.insecure),
             ("compile", lab.at("model.onnx"), "--testset", lab.manifest, "--out", tmp_path),
             ("commit-model", "--circuit", lab.at("alice", "circuit.json"), "--weights",
-             lab.at("alice", "weights.secret"), "--out", tmp_path, INSECURE),
-            (*lab.prove(lab.bundle), INSECURE),
-            (*lab.verify(), INSECURE, "--verifier", "fast"),
+             lab.at("alice", "weights.secret"), "--out", tmp_path, *lab.insecure),
+            (*lab.prove(lab.bundle), *lab.insecure),
+            (*lab.verify(), *lab.insecure, "--verifier", "fast"),
             ("estimate", "--circuit", lab.at("alice", "circuit.json"), "--testset", lab.manifest),
             ("doctor",),
             ("srs", "list"),
@@ -275,13 +294,13 @@ def played(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     def run(*words: str | Path) -> Any:
         return cli(*words, "--json").good().json
 
-    found["init"] = run("ledger", "init", book, "--origin", ORIGIN, INSECURE)
+    found["init"] = run("ledger", "init", book, "--origin", ORIGIN, *lab.insecure)
     for who in ("evaluator", "alice"):
         run("ledger", "identity", book, "--key", lab.key(who), "--name", who)
     run("ledger", "data", book, "--key", lab.key("evaluator"), "--testset", lab.manifest)
     task = run("ledger", "task", book, "--key", book / "log.key", "--circuit",
                lab.at("alice", "circuit.json"), "--testset", lab.manifest, "--title", "private",
-               "--prover", "evaluator", INSECURE)["task"]  # fmt: skip
+               "--prover", "evaluator", *lab.insecure)["task"]  # fmt: skip
     found["task"] = task
     run("ledger", "commit", book, "--key", lab.key("alice"), "--task", task,
         "--model", lab.at("alice", "model.json"))  # fmt: skip
@@ -293,7 +312,7 @@ def played(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     found["prove"] = run(*lab.prove(bundle, task=task,
                                     testset_secret=folder / "testset.secret",
                                     model_secret=folder / "model.secret"),
-                         INSECURE)  # fmt: skip
+                         *lab.insecure)  # fmt: skip
     found["submit"] = run(*lab.submit(book, bundle, task=task))
     return found
 
@@ -311,7 +330,7 @@ class TestEvaluatorProves:
     def test_the_set_is_not_opened(self, lab: Lab, played: dict[str, Any]) -> None:
         """A further task on the set is possible, which it is not once a set was handed out."""
         words = ("--circuit", lab.at("alice", "circuit.json"), "--testset", lab.manifest,
-                 "--title", "next", INSECURE)  # fmt: skip
+                 "--title", "next", *lab.insecure)  # fmt: skip
         private, opened = played["book"], lab.at("credited")
         lab.cli("ledger", "task", private, "--key", private / "log.key", *words).good()
         with untouched(opened / "blobs"):
@@ -327,21 +346,30 @@ class TestSecrets:
     def needles(self, lab: Lab) -> dict[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
         for who in ("alice", "bob", "second"):
-            opening = ModelOpening.load(lab.at(who, "model.secret"))
-            values = opening.weights.flatten()
+            secret = load_model_secret(lab.at(who, "model.secret"))
+            values = secret.weights.flatten()
             found[f"weights of {who}"] = [
                 base64.b64encode(values.astype("<i8").tobytes()),
                 values.astype("<i8").tobytes(),
                 ",".join(str(v) for v in values).encode(),
                 ", ".join(str(v) for v in values).encode(),
             ]
-            found[f"salts of {who}"] = [form for salt in opening.salts for form in _forms(salt)]
+            found[f"salts of {who}"] = (
+                [form for salt in secret.salts for form in _forms(salt)]
+                if isinstance(secret, ModelOpening)
+                else [secret.seed, secret.seed.hex().encode()]
+            )
         opening = Opening.load(lab.at("evaluator", "testset.secret"))
         for shard in range(2):
-            salts = [*opening.features_vector(shard)[-BUDGET - 1 :],
-                     *opening.labels_vector(shard)[-BUDGET - 1 :]]  # fmt: skip
-            found[f"salts of shard {shard}"] = [form for salt in salts for form in _forms(salt)]
-            features = [int(v) for v in np.asarray(opening.x_int(shard)).reshape(-1)]
+            rows = slice(shard * lab.setting.shard, (shard + 1) * lab.setting.shard)
+            if lab.setting.backend == "halo2":
+                secrets = opening.halo2.salts[shard]
+                salts = [*secrets.features, *secrets.labels]
+                found[f"salts of shard {shard}"] = [form for salt in salts for form in _forms(salt)]
+            else:
+                seed = opening.sumcheck.seeds[shard]
+                found[f"salts of shard {shard}"] = [seed, seed.hex().encode()]
+            features = [int(v) for v in opening.samples.features[rows].reshape(-1)]
             found[f"features of shard {shard}"] = [
                 bytes(features),
                 ",".join(map(str, features)).encode(),
@@ -417,8 +445,9 @@ class TestEntries:
         (tmp_path / "mine.py").write_text(
             "def load():\n    return [[0, 1], [1, 0]], [0, 1]\n", encoding="utf-8"
         )
-        process = lab.cli.process("commit-data", "mine:load", "--k", str(K), "--out", "set",
-                                  "--json", INSECURE, cwd=tmp_path)  # fmt: skip
+        process = lab.cli.process("commit-data", "mine:load", "--backend", lab.setting.backend,
+                                  *lab.setting.data, "--out", "set", "--json", *lab.insecure,
+                                  cwd=tmp_path)  # fmt: skip
         found = lab.cli.finished(process).good().json
         assert found["samples"] == 2
         assert (tmp_path / "set" / "testset.json").exists()

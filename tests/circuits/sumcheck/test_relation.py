@@ -226,9 +226,9 @@ def test_layers_that_cannot_be_proven(operator):
 def test_an_accumulator_is_not_added_to_another():
     check_network(network((2,), DENSE, Add("a", ("d", INPUT), (2,), (0, 1))))
     twin = dense("e", INPUT, 2, 2)
-    for names in (("d", "d"), ("d", "e")):
+    for twins, names in (((DENSE,), ("d", "d")), ((DENSE, twin), ("d", "e"))):
         with pytest.raises(UnsupportedOperator, match="'a'"):
-            check_network(network((2,), DENSE, twin, Add("a", names, (2,), (0, 0))))
+            check_network(network((2,), *twins, Add("a", names, (2,), (0, 0))))
 
 
 def test_a_network_without_weights():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -144,3 +145,22 @@ def test_what_is_looked_up_in_a_table_cancels() -> None:
     p0, p1, q0, q1 = tree.layer(0, [], None).claims()
     assert p0 * q1 + p1 * q0 == ZERO
     assert q0 * q1 != ZERO
+
+
+def test_memory() -> None:
+    """The tree takes 16 bytes a leaf, and what the rounds need besides is small."""
+    rng = np.random.default_rng(2)
+    leaves = random_leaves(rng, 96, 32, 12)
+    tracemalloc.start()
+    try:
+        tree = LookupTree(*leaves, random_k(rng), random_k(rng))
+        for j in range(19):
+            rounds = tree.layer(j, [random_k(rng) for _ in range(j)], random_k(rng))
+            for _ in range(j):
+                rounds.message()
+                rounds.bind(random_k(rng))
+            rounds.claims()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * (128 << 12)

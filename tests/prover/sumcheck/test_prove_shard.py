@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 from circuits.errors import ProofRejected, WorkerFailed
-from circuits.integer import count_correct, run
+from circuits.integer import count_correct, quantise_input, run
+from circuits.layers import NumberFormat
+from circuits.onnx_import import load_onnx
+from circuits.quantise import quantise
 from circuits.sumcheck import randomness
 from circuits.sumcheck.public import Metrics
+from circuits.sumcheck.relation import accuracy
 from circuits.weights import Weights
 from tests.circuits.sumcheck.toy_networks import NETWORKS
-from tests.prover.sumcheck.shard_world import Toy, toy
+from tests.models import mnist, shared_model
+from tests.prover.sumcheck.shard_world import KAPPA, Toy, toy
 
 ALL = Metrics(per_class=True, confusion=True, groups=3)
 
@@ -113,3 +118,26 @@ def test_the_same_randomness_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatc
     assert one[1] != two[1]
     monkeypatch.setattr(randomness.secrets, "token_bytes", bytes)
     assert made.prove() == made.prove()
+
+
+@pytest.mark.shared
+def test_a_trained_network() -> None:
+    network = load_onnx(shared_model("lenet5_mnist.onnx"))
+    images, labels = mnist()
+    images = images.reshape(-1, *network.input_shape)
+    architecture, weights = quantise(
+        network,
+        input_format=NumberFormat(8, False),
+        input_exponent=8,
+        rescale=True,
+        calibration=images[:100],
+    )
+    made = Toy(
+        accuracy(architecture, 6, KAPPA, Metrics(), 0),
+        weights,
+        quantise_input(architecture, images[100:150]),
+        labels[100:150].astype(np.int64),
+        None,
+    )
+    check(made)
+    assert made.prove()[0].correct >= 48
