@@ -65,7 +65,7 @@ def quantise(
     input_format: NumberFormat,
     input_exponent: int,
     weight_bits: int = 8,
-    activation_bits: int = 8,
+    activation_bits: int = 12,
     rescale: bool,
     calibration: NDArray[np.floating] | None = None,
 ) -> tuple[Architecture, Weights]:
@@ -78,13 +78,16 @@ def quantise(
     input_format, input_exponent
         How features become integers, as in `Architecture`.
     weight_bits : int
-        Width of a weight.
+        Width of a weight. With `rescale`, 12 is where MNIST's networks stop getting closer: 0 to 2
+        flips in 10,000, with 9-bit features. 9 bits with calibration flip up to 3.
     activation_bits : int
-        Width of an activation between layers; of no effect without `rescale`.
+        Width of an activation between layers; of no effect without `rescale`. Each bit less
+        doubles its error, which dominates below 11.
     rescale : bool
         False: nothing is rounded after the weights, and accumulators grow from layer to layer.
         True: a `Requantise` follows every dense layer, convolution and residual sum but the last;
-        it takes over the ReLU that comes next, if any. The result satisfies `check_rescaled`.
+        it takes over the ReLU that comes next, if any. One also follows an average that is summed
+        or enters a max pool, and a copy of the input that is summed. `check_rescaled` holds.
     calibration : float array [N, *input_shape], optional
         Samples like those to come, a few hundred; of no effect without `rescale`. They choose the
         scales, and how weights are rounded: with 8 or 9 bits that halves the error or better.
@@ -124,7 +127,7 @@ def quantise_with_steps(
     input_format: NumberFormat,
     input_exponent: int,
     weight_bits: int = 8,
-    activation_bits: int = 8,
+    activation_bits: int = 12,
     rescale: bool,
     calibration: NDArray[np.floating] | None = None,
 ) -> tuple[Architecture, Weights, dict[str, Fraction]]:

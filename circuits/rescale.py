@@ -23,6 +23,7 @@ from circuits.layers import (
     Add,
     Conv2d,
     Dense,
+    Flatten,
     Layer,
     MaxPool,
     NumberFormat,
@@ -56,6 +57,8 @@ class Value:
     signed: bool
     scale: str
     ratio: Fraction
+    pooled: bool
+    """Whether it is a sum over windows that no `Requantise` has brought back into range."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Rescaled:
     ) -> Rescaled:
         """Lay out the integer form of a network, from sizes and formats only."""
         self = cls(network, weight_max, activation_bits, pinned(network))
-        given = Value(INPUT, input_format.magnitude, input_format.signed, INPUT, Fraction(1))
+        given = Value(INPUT, input_format.magnitude, input_format.signed, INPUT, Fraction(1), False)
         self._values[INPUT] = self._made[INPUT] = given
         read_by = readers(network)
         for layer in network.layers:
@@ -161,7 +164,8 @@ class Rescaled:
         self.linear.append(Linear(layer, given, made))
 
     def _add(self, layer: Add) -> None:
-        given = [self._values[name] for name in layer.inputs]
+        # A sum over windows has a much finer step than its terms: they should not take it over.
+        given = [self._in_range(name, layer.shape) for name in layer.inputs]
         for one, other in pairwise(given):
             self._tie(one, other)
         found = [self._root(value) for value in given]
@@ -179,14 +183,20 @@ class Rescaled:
                 else given
             )
             return
-        if isinstance(layer, MaxPool) and isinstance(self.layers.get(given.name), SumPool):
-            # The backend compares values that a lookup has put in range, not sums of such.
-            name = f"{given.name}_q"
-            given = self._requantise(name, layer.input_shape, given, None, signed=given.signed)
-            self._values[layer.inputs[0]] = given
+        if isinstance(layer, MaxPool):
+            # The backend compares values that are in the range of a lookup.
+            given = self._in_range(layer.inputs[0], layer.input_shape)
         ratio = given.ratio / (layer.fan_in if isinstance(layer, SumPool) else 1)
         signed = given.signed and not isinstance(layer, Relu)
         self._append(layer, [given], signed, given.scale, ratio)
+
+    def _in_range(self, name: str, shape: Shape) -> Value:
+        """Return what stands for a float tensor, after a `Requantise` if it is pooled."""
+        value = self._values[name]
+        if value.pooled:
+            value = self._requantise(f"{value.name}_q", shape, value, None, signed=value.signed)
+            self._values[name] = value
+        return value
 
     def _requantise(
         self, name: str, shape: Shape, given: Value, shift: int | None, *, signed: bool
@@ -205,7 +215,8 @@ class Rescaled:
     ) -> Value:
         layer = replace(layer, inputs=tuple(value.name for value in given))
         bound = layer_bound(layer, [value.bound for value in given], self.weight_max)
-        value = Value(layer.name, bound, signed, scale, ratio)
+        pooled = isinstance(layer, SumPool) or (isinstance(layer, Flatten) and given[0].pooled)
+        value = Value(layer.name, bound, signed, scale, ratio, pooled)
         self.layers[layer.name] = layer
         self._values[layer.name] = self._made[layer.name] = value
         return value

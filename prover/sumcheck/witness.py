@@ -194,8 +194,9 @@ def outputs(
     right = confusion.diagonal()
     by_group = []
     for group in range(metrics.groups):
-        members = groups == group
-        by_group.append((int((predictions == labels)[members].sum()), int(np.sum(members))))
+        assert groups is not None
+        hits = (predictions == labels)[groups == group]
+        by_group.append((int(hits.sum()), len(hits)))
     by_class = zip(right.tolist(), confusion.sum(axis=1).tolist(), strict=True)
     return Outputs(
         int(right.sum()),

@@ -10,8 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from unittest import mock
 
 import numpy as np
 import onnx
+import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from circuits.bundle import Bundle
 from zkpot.cli import main
 
 ORIGIN = "lab.example/ledger"
@@ -29,6 +31,8 @@ K = 11
 SAMPLES = 5
 CLASSES = 3
 BUDGET = 4
+SHARD = 3
+"""Samples of a shard, or one less."""
 INSECURE = "--insecure-dev-srs"
 
 
@@ -65,11 +69,12 @@ class Setting:
 
 
 HALO2 = Setting(
-    "halo2", 3, ("--k", str(K)), ("--weight-bits", "6", "--model-budget", "24"), (), (INSECURE,),
+    "halo2", SHARD, ("--k", str(K)), ("--weight-bits", "6", "--model-budget", "24"), (),
+    (INSECURE,),
     ("shards", "model", "srs", "keys", "proof form", "ezkl", "py_ecc"),
 )  # fmt: skip
 SUMCHECK = Setting(
-    "sumcheck", 4, (), (), ("--budget", "6"), (),
+    "sumcheck", SHARD + 1, (), (), ("--budget", "6"), (),
     ("shards", "model", "well-formed", "parameters", "sumcheck", "plain"),
 )  # fmt: skip
 SECRET_NAMES = (
@@ -245,6 +250,21 @@ def recode(path: Path, to: Path, **changes: Any) -> Path:
     return to
 
 
+def recount(bundle: Bundle, by: int) -> Bundle:
+    """Return a bundle whose first shard that has room claims `by` more right predictions."""
+    counts = list(bundle.statement.shard_correct)
+    shard = 0 if 0 <= counts[0] + by <= SHARD else 1
+    counts[shard] += by
+    statement = replace(
+        bundle.statement, correct=bundle.statement.correct + by, shard_correct=tuple(counts)
+    )
+    details = bundle.details
+    if "outputs" in details:
+        outputs = [{**one, "correct": n} for one, n in zip(details["outputs"], counts, strict=True)]
+        details = {**details, "outputs": outputs}
+    return replace(bundle, statement=statement, details=details)
+
+
 def flipped(path: Path, to: Path, at: int, bit: int = 0) -> Path:
     """Write a copy of a file with one bit changed."""
     data = bytearray(path.read_bytes())
@@ -400,3 +420,59 @@ def play(cli: Cli, folder: Path, setting: Setting) -> Lab:
     lab.vkey = last["vkey"]
     run("check-receipt", "ledger", "check-receipt", lab.at("receipt.txt"), "--vkey", lab.vkey)
     return lab
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command line that must be refused; ``{bad}`` and ``{lab}`` are folders in it."""
+
+    words: str
+    code: str
+    status: int
+    needles: tuple[str, ...] = ()
+
+    def check(self, lab: Lab, bad: Path) -> None:
+        words = [
+            word.format(
+                bad=bad, lab=lab.folder, task=lab.task, home=lab.cli.home, bundle=lab.bundle
+            )
+            for word in self.words.split(" ")
+        ]
+        with untouched(lab.folder), untouched(bad), untouched(lab.cli.home):
+            text = lab.cli(*words).refused(self.code, self.status, *self.needles)
+            told = lab.cli(*words, "--json").refused(self.code, self.status, *self.needles)
+        assert told.json["error"] == self.code
+        assert " ".join(told.json["message"].split()) == text.error[1]
+
+
+def ids(cases: list[Refusal]) -> list[str]:
+    return [f"{at}-{case.code}" for at, case in enumerate(cases)]
+
+
+def over(cases: list[Refusal]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return pytest.mark.parametrize("case", cases, ids=ids(cases))
+
+
+def forge(lab: Lab, to: Path, **changes: Any) -> Path:
+    """Write a bundle with another statement, which no proof supports."""
+    honest = Bundle.load(lab.bundle)
+    details = changes.pop("details", honest.details)
+    statement = replace(honest.statement, **changes)
+    to.write_bytes(replace(honest, statement=statement, details=details).encode())
+    return to
+
+
+def opened(lab: Lab, book: Path, *options: str, released: bool = True) -> str:
+    """Open, and unless told otherwise run through, a second task in a fresh ledger."""
+    cli = lab.cli
+    for who in ("evaluator", "alice"):
+        cli("ledger", "identity", book, "--key", lab.key(who), "--name", who).good()
+    cli("ledger", "data", book, "--key", lab.key("evaluator"), "--testset", lab.manifest).good()
+    task = cli("ledger", "task", book, "--key", book / "log.key", "--circuit",
+               lab.at("alice", "circuit.json"), "--testset", lab.manifest, "--title", "second",
+               *lab.insecure, "--json", *options).good().json["task"]  # fmt: skip
+    cli("ledger", "commit", book, "--key", lab.key("alice"), "--task", task,
+        "--model", lab.at("alice", "model.json")).good()  # fmt: skip
+    if released:
+        cli("ledger", "release", book, "--key", lab.key("evaluator"), "--task", task).good()
+    return task

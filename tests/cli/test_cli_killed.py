@@ -14,19 +14,26 @@ import psutil
 import pytest
 from cli_lab import INSECURE, Cli, Lab
 
-from circuits import artefact
+from circuits import artefact, container
 from prover.budget import VERSION
+from prover.checkpoint import _FIELDS
+from prover.checkpoint import VERSION as CHECKPOINT
 
 pytestmark = pytest.mark.ezkl
 
 TASK = "5a" * 32
 
 
+@pytest.fixture(scope="module")
+def lab(halo2_lab: Lab) -> Lab:
+    return halo2_lab
+
+
 def started_shard(process: subprocess.Popen[str], run_folder: Path) -> Path:
     """Wait until one shard is finished and the next one has its secret witness on disk."""
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        done = list(run_folder.glob("shard-*.json"))
+        done = list(run_folder.glob("shard-*"))
         if done and list(run_folder.glob(".witness-*/input.json")):
             assert len(done) == 1
             return done[0]
@@ -84,7 +91,7 @@ def test_killed_and_continued(lab: Lab, tmp_path: Path, number: signal.Signals) 
     for folder in run_folder.glob(".witness-*"):  # only SIGKILL may leave any, and then private
         assert number == signal.SIGKILL
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    finished = len(list(run_folder.glob("shard-*.json")))
+    finished = len(list(run_folder.glob("shard-*")))
     spent = openings(tmp_path / "testset.secret.openings")
 
     again = cli(*words, "--json").good().json
@@ -104,12 +111,13 @@ def test_a_damaged_checkpoint_is_proven_again(lab: Lab, tmp_path: Path) -> None:
         shutil.copy2(lab.at("alice", name), tmp_path)
     run_folder = tmp_path / "run"
     shutil.copytree(lab.at("alice", "model.secret.run"), run_folder)
-    first, second = sorted(run_folder.glob("shard-*.json"))
-    data = bytearray(first.read_bytes())
-    # In the proof, behind the commitments: still a well-formed file, but no proof any more.
-    at = data.index(b'"proof":"') + 3000
-    data[at : at + 1] = b"0" if data[at : at + 1] != b"0" else b"1"
-    first.write_bytes(data)
+    first, second = sorted(run_folder.glob("shard-*"))
+    data = first.read_bytes()
+    # In the proof, behind the commitments, and the sum made anew: still a well-formed file, but no
+    # proof any more.
+    fields, (proof,) = container.decode(data, "checkpoint", CHECKPOINT, _FIELDS)
+    proof = proof[:1500] + bytes([proof[1500] ^ 1]) + proof[1501:]
+    first.write_bytes(container.encode("checkpoint", CHECKPOINT, fields, (proof,)))
     second.write_bytes(second.read_bytes()[:-10])
     found = lab.cli(
         *lab.prove(tmp_path / "bundle.zkpot", testset_secret=tmp_path / "testset.secret",

@@ -5,64 +5,39 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_lab import (
     CLASSES,
-    DATA_OPTIONS,
-    INSECURE,
     ORIGIN,
+    SAMPLES,
+    SUMCHECK,
     Cli,
-    K,
     Lab,
+    Refusal,
     dense,
     flipped,
+    over,
     recode,
+    recount,
     untouched,
     write_onnx,
 )
 from onnx import helper, numpy_helper
 
 from circuits.bundle import Bundle
-
-pytestmark = pytest.mark.ezkl
+from circuits.sumcheck.wellformed import WellFormed
 
 NOTHING = "5c" * 32
+DATA = SUMCHECK.commit_data
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A command line that must be refused; ``{bad}`` and ``{lab}`` are folders in it."""
-
-    words: str
-    code: str
-    status: int
-    needles: tuple[str, ...] = ()
-
-    def check(self, lab: Lab, bad: Path) -> None:
-        words = [
-            word.format(
-                bad=bad, lab=lab.folder, task=lab.task, home=lab.cli.home, bundle=lab.bundle
-            )
-            for word in self.words.split(" ")
-        ]
-        with untouched(lab.folder), untouched(bad), untouched(lab.cli.home):
-            text = lab.cli(*words).refused(self.code, self.status, *self.needles)
-            told = lab.cli(*words, "--json").refused(self.code, self.status, *self.needles)
-        assert told.json["error"] == self.code
-        assert " ".join(told.json["message"].split()) == text.error[1]
-
-
-def ids(cases: list[Refusal]) -> list[str]:
-    return [f"{at}-{case.code}" for at, case in enumerate(cases)]
-
-
-def over(cases: list[Refusal]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return pytest.mark.parametrize("case", cases, ids=ids(cases))
+@pytest.fixture(scope="module")
+def lab(sumcheck_lab: Lab) -> Lab:
+    return sumcheck_lab
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +60,8 @@ def bad(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (x, y) in sets.items():
         np.savez(folder / f"{name}.npz", x=x, y=y)
     np.savez(folder / "unnamed.npz", z=[1], y=[0])
+    np.savez(folder / "grouped.npz", x=fine, y=[0, 1], group=[0, 1])
+    np.savez(folder / "far.npz", x=fine, y=[0, 1], group=[0, 999])
     whole = lab.at("test.npz").read_bytes()
     (folder / "cut.npz").write_bytes(whole[: len(whole) // 2])
     for name, text in {
@@ -110,20 +87,18 @@ def bad(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     dense(folder / "narrow.onnx", (5, 3, CLASSES), 0)
     dense(folder / "two.onnx", (4, 3, 2), 0)
     dense(folder / "deep.onnx", (4, 32, 32, 32, CLASSES), 0, scale=3.0)
-    dense(folder / "large.onnx", (4, 900, CLASSES), 0)
     alice = lab.at("alice")
     for path in (alice / "circuit.json", alice / "model.json", alice / "model.secret",
                  alice / "weights.secret", lab.manifest, lab.bundle):  # fmt: skip
         recode(path, folder / "next" / path.name, version=99)
     # A set of the same shape with other salts, and all that goes with it.
-    lab.cli("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--out", folder / "other",
-            INSECURE).good()  # fmt: skip
-    lab.cli("commit-data", lab.at("test.npz"), "--k", "11", "--shard-size", "5",
-            "--classes", "3", "--out", folder / "large", INSECURE).good()  # fmt: skip
+    lab.cli("commit-data", lab.at("test.npz"), *DATA, "--out", folder / "other").good()
+    lab.cli("commit-data", lab.at("test.npz"), "--shard-size", "8", "--classes", "3",
+            "--out", folder / "large").good()  # fmt: skip
     return folder
 
 
-COMMIT = f"commit-data {{bad}}/%s {' '.join(DATA_OPTIONS)} --out {{bad}}/out {INSECURE}"
+COMMIT = f"commit-data {{bad}}/%s {' '.join(DATA)} --out {{bad}}/out"
 
 
 class TestCommitData:
@@ -148,9 +123,9 @@ class TestCommitData:
         Refusal(COMMIT % "twice.csv", "DATA_FORMAT", 2, ("two columns named 'a'",)),
         Refusal(COMMIT % "folder", "DATA_FORMAT", 2, ("IDX",)),
         Refusal(COMMIT % "missing.npz", "MISSING_ARTEFACT", 4, ("missing.npz does not exist",)),
-        Refusal(f"commit-data nosuch:load --k 11 --out {{bad}}/out {INSECURE}", "DATA_FORMAT", 2,
+        Refusal("commit-data nosuch:load --out {bad}/out", "DATA_FORMAT", 2,
                 ("No module named 'nosuch'",)),
-        Refusal(f"commit-data json:loads --k 11 --out {{bad}}/out {INSECURE}", "DATA_FORMAT", 2,
+        Refusal("commit-data json:loads --out {bad}/out", "DATA_FORMAT", 2,
                 ("json:loads did not load",)),
         Refusal(COMMIT % "one.npz" + " --classes 1", "DATA_FORMAT", 2, ("1 classes",)),
         Refusal(COMMIT % "wide.npz" + " --for {lab}/model.onnx", "SHAPE_MISMATCH", 2,
@@ -161,11 +136,15 @@ class TestCommitData:
         Refusal(COMMIT % "wide.npz" + " --exponent 30", "WOULD_OVERFLOW", 2, ("bits",)),
         Refusal(COMMIT % "wide.npz" + " --budget 0", "USAGE", 2, ("--budget",)),
         Refusal(COMMIT % "wide.npz" + " --shard-size -1", "USAGE", 2, ("-1",)),
-        Refusal(COMMIT % "wide.npz" + " --shard-size 5000", "BAD_INPUT", 2, ("5000",)),
+        Refusal(COMMIT % "wide.npz" + " --shard-size 3", "BAD_INPUT", 2, ("power of two", "3")),
+        Refusal(COMMIT % "wide.npz" + " --shard-size 1048576", "BAD_INPUT", 2, ("no profile",)),
+        Refusal(COMMIT % "wide.npz" + " --budget 4000", "BAD_INPUT", 2, ("4000 proofs",)),
+        Refusal(COMMIT % "wide.npz" + " --memory 10M", "OUT_OF_MEMORY", 3, ("10 MB",)),
+        Refusal(COMMIT % "wide.npz" + " --bits 30", "WOULD_OVERFLOW", 2, ("table",)),
+        Refusal(COMMIT % "wide.npz" + " --backend plonk", "USAGE", 2, ("plonk",)),
+        Refusal(COMMIT % "grouped.npz", "BAD_INPUT", 2, ("group 0 has 1 samples in shard 0",)),
+        Refusal(COMMIT % "far.npz", "DATA_FORMAT", 2, ("group of row 1 is 999",)),
         Refusal(COMMIT % "wide.npz" + " --memory lots", "USAGE", 2, ("8G or 500M",)),
-        Refusal(COMMIT % "wide.npz" + " --k 12", "SRS_MISSING", 5, ("k = 12", "srs fetch 12")),
-        Refusal(COMMIT % "wide.npz" + " --srs {bad}/missing", "SRS_MISSING", 5),
-        Refusal(COMMIT % "wide.npz" + " --srs {bad}/label.npz", "SRS_INVALID", 5),
         Refusal("commit-data", "USAGE", 2, ("Missing argument 'DATA'",)),
         Refusal("commit-data {bad}/wide.npz", "USAGE", 2, ("--out",)),
     ])  # fmt: skip
@@ -173,26 +152,25 @@ class TestCommitData:
         case.check(lab, bad)
 
     def test_a_shard_of_nothing(self, lab: Lab, tmp_path: Path) -> None:
-        lab.cli("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--shard-size", "0", "--out",
-                tmp_path, INSECURE).refused("USAGE", 2)  # fmt: skip
+        lab.cli("commit-data", lab.at("test.npz"), *DATA, "--shard-size", "0", "--out",
+                tmp_path).refused("USAGE", 2)  # fmt: skip
 
     def test_a_secret_is_never_replaced(self, lab: Lab, tmp_path: Path) -> None:
-        words = ("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--out", tmp_path, INSECURE)
+        words = ("commit-data", lab.at("test.npz"), *DATA, "--out", tmp_path)
         lab.cli(*words).good()
         with untouched(tmp_path):
             lab.cli(*words).refused("BAD_INPUT", 2, "testset.secret exists", "--out")
 
     def test_out_under_a_file(self, lab: Lab, bad: Path) -> None:
         with untouched(bad):
-            ran = lab.cli("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--out",
-                          bad / "plain" / "out", INSECURE)  # fmt: skip
+            ran = lab.cli("commit-data", lab.at("test.npz"), *DATA, "--out",
+                          bad / "plain" / "out")  # fmt: skip
         ran.refused("SYSTEM", 1, str(bad / "plain"))
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
     def test_out_not_writable(self, lab: Lab, tmp_path: Path) -> None:
         tmp_path.chmod(0o500)
-        ran = lab.cli("commit-data", lab.at("test.npz"), *DATA_OPTIONS, "--out", tmp_path / "out",
-                      INSECURE)  # fmt: skip
+        ran = lab.cli("commit-data", lab.at("test.npz"), *DATA, "--out", tmp_path / "out")
         ran.refused("SYSTEM", 1, "Permission denied", str(tmp_path))
 
 
@@ -217,9 +195,14 @@ class TestCompile:
                 ("feature shape", "(4,)", "(5,)")),
         Refusal(COMPILE % ("bad", "two.onnx"), "SHAPE_MISMATCH", 2,
                 ("number of classes", "has 3", "2")),
-        Refusal(COMPILE % ("bad", "deep.onnx") + " --weight-bits 12", "WOULD_OVERFLOW", 2,
-                ("dense", "bits and there are")),
-        Refusal(COMPILE % ("bad", "large.onnx"), "WOULD_OVERFLOW", 2, ("'weights'",)),
+        Refusal(COMPILE % ("bad", "deep.onnx") + " --activation-bits 24", "WOULD_OVERFLOW", 2,
+                ("bits and there are",)),
+        Refusal(COMPILE % ("lab", "model.onnx") + " --backend halo2", "SHAPE_MISMATCH", 2,
+                ("committed for sumcheck, not for halo2",)),
+        Refusal(COMPILE % ("lab", "model.onnx") + " --groups", "CORRUPTED_ARTEFACT", 4,
+                ("the test set has none",)),
+        Refusal(COMPILE % ("lab", "model.onnx") + " --model-budget 5", "BAD_INPUT", 2,
+                ("--budget to commit-model",)),
         Refusal(COMPARED + " --weight-bits 2", "TOO_MANY_FLIPS", 2,
                 ("of 60 predictions", "0.50%")),
         Refusal(COMPARED + " --max-flips abc", "USAGE", 2, ("4/5, 0.8 or 80%",)),
@@ -253,16 +236,16 @@ class TestCompile:
 
 
 MODEL = ("commit-model --circuit {lab}/alice/circuit.json --weights {lab}/alice/weights.secret "
-         f"--out {{bad}}/out {INSECURE}")  # fmt: skip
+         "--out {bad}/out")  # fmt: skip
 ESTIMATE = "estimate --circuit {lab}/alice/circuit.json --testset {lab}/evaluator/testset.json"
 
 
 class TestOtherCommands:
     def test_a_model_secret_is_never_replaced(self, lab: Lab) -> None:
         with untouched(lab.folder):
-            lab.cli("commit-model", "--circuit", lab.at("alice", "circuit.json"), "--weights",
-                    lab.at("alice", "weights.secret"), "--out", lab.at("alice"),
-                    INSECURE).refused("BAD_INPUT", 2, "model.secret exists")  # fmt: skip
+            words = ("--circuit", lab.at("alice", "circuit.json"), "--weights",
+                     lab.at("alice", "weights.secret"), "--out", lab.at("alice"))  # fmt: skip
+            lab.cli("commit-model", *words).refused("BAD_INPUT", 2, "model.secret exists")
 
     @over([
         Refusal(MODEL + " --circuit {bad}/missing", "MISSING_ARTEFACT", 4, ("circuit file",)),
@@ -282,12 +265,6 @@ class TestOtherCommands:
         Refusal("inspect {lab}/alice/model.secret", "CORRUPTED_ARTEFACT", 4, ("no public",)),
         Refusal("inspect {lab}/evaluator/testset.secret", "CORRUPTED_ARTEFACT", 4),
         Refusal("inspect {lab}/alice/identity.key", "CORRUPTED_ARTEFACT", 4),
-        Refusal("srs check {bad}/missing", "SRS_MISSING", 5),
-        Refusal("srs check {bad}/wide.npz", "SRS_INVALID", 5, ("not a KZG parameters file",)),
-        Refusal("srs import {bad}/missing", "SRS_MISSING", 5),
-        Refusal("srs import {home}/srs/k11-development.srs", "SRS_INSECURE", 5, ("forge",)),
-        Refusal("srs fetch 40", "USAGE", 2, ("40",)),
-        Refusal("srs develop ten", "USAGE", 2),
         Refusal("conjure", "USAGE", 2, ("No such command",)),
         Refusal("prove --wrong", "USAGE", 2, ("--wrong",)),
         Refusal("bench --suite other", "USAGE", 2, ("halo2",)),
@@ -301,24 +278,6 @@ class TestOtherCommands:
                 "--out", tmp_path / "seven").good()  # fmt: skip
         Refusal(MODEL + f" --weights {tmp_path}/seven/weights.secret", "SHAPE_MISMATCH", 2,
                 ("another circuit",)).check(lab, bad)  # fmt: skip
-
-    def test_import_of_a_file_no_ceremony_made(self, lab: Lab, tmp_path: Path) -> None:
-        srs = lab.cli.home / "srs" / f"k{K}-development.srs"
-        shutil.copy2(srs, tmp_path / "ppot.srs")  # without the marker
-        with untouched(lab.cli.home):
-            lab.cli("srs", "import", tmp_path / "ppot.srs").refused(
-                "SRS_INVALID", 5, "no ceremony's"
-            )
-
-    def test_a_damaged_srs(self, lab: Lab, tmp_path: Path) -> None:
-        srs = lab.cli.home / "srs" / f"k{K}-development.srs"
-        broken = flipped(srs, tmp_path / "broken.srs", 4 + 64)
-        lab.cli("srs", "check", broken).refused("SRS_INVALID", 5)
-        words = (*lab.verify(), "--srs", broken, INSECURE)
-        assert lab.cli(*words).status in (5, 6)
-        cut = tmp_path / "cut.srs"
-        cut.write_bytes(srs.read_bytes()[:-1])
-        lab.cli("srs", "check", cut).refused("SRS_INVALID", 5)
 
     def test_demo_speaks_json(self, lab: Lab, bad: Path) -> None:
         Refusal("demo --dataset iris", "USAGE", 2, ("iris",)).check(lab, bad)
@@ -339,14 +298,14 @@ PROVE = (
     "prove --circuit {lab}/alice/circuit.json --testset {lab}/evaluator/testset.json "
     "--testset-secret {lab}/alice/testset.secret --model-secret {lab}/alice/model.secret "
     f"--submitter {{lab}}/alice/identity.key.pub --task {{task}} --origin {ORIGIN} "
-    f"--out {{bad}}/new.zkpot {INSECURE}"
+    "--out {bad}/new.zkpot"
 )
 
 
 class TestProve:
     @over([
         Refusal(PROVE + " --memory 10M", "OUT_OF_MEMORY", 3, ("--memory",)),
-        Refusal(PROVE + " --jobs 2 --memory 140M", "OUT_OF_MEMORY", 3, ("2 process",)),
+        Refusal(PROVE + " --jobs 2 --memory 400M", "OUT_OF_MEMORY", 3, ("2 shard",)),
         Refusal(PROVE + " --jobs 0", "BAD_INPUT", 2, ("not 0",)),
         Refusal(PROVE + " --circuit {bad}/missing", "MISSING_ARTEFACT", 4, ("circuit",)),
         Refusal(PROVE + " --testset {bad}/missing", "MISSING_ARTEFACT", 4, ("manifest",)),
@@ -358,9 +317,7 @@ class TestProve:
         Refusal(PROVE + " --testset {bad}/next/testset.json", "WRONG_VERSION", 4),
         Refusal(PROVE + " --model-secret {bad}/next/model.secret", "WRONG_VERSION", 4),
         Refusal(PROVE + " --testset {bad}/large/testset.json", "SHAPE_MISMATCH", 2,
-                ("not compiled for this test set", "shard size is 3")),
-        Refusal(PROVE + " --srs {bad}/missing", "SRS_MISSING", 5),
-        Refusal(PROVE + " --srs {bad}/wide.npz", "SRS_INVALID", 5),
+                ("not compiled for this test set", "shard size is 4")),
         Refusal(PROVE + " --run-folder {bad}/plain", "SYSTEM", 1),
         Refusal(PROVE + " --out {bad}/plain/new.zkpot", "SYSTEM", 1),
     ])  # fmt: skip
@@ -392,12 +349,13 @@ class TestProve:
         """One opening, then another context: refused before anything is spent."""
         cli, x = lab.cli, [[0, 0.5, 0.25, 0.125], [0.5, 0, 0.25, 0.75]]
         np.savez(tmp_path / "two.npz", x=x, y=[0, 1])
-        cli("commit-data", tmp_path / "two.npz", "--k", "11", "--bits", "4", "--shard-size", "2",
-            "--classes", "3", "--budget", "1", "--out", tmp_path, INSECURE).good()  # fmt: skip
+        cli("commit-data", tmp_path / "two.npz", "--bits", "4", "--classes", "3", "--budget", "1",
+            "--out", tmp_path).good()  # fmt: skip
         cli("compile", lab.at("model.onnx"), "--testset", tmp_path / "testset.json",
-            "--model-budget", "1", "--out", tmp_path).good()  # fmt: skip
-        cli("commit-model", "--circuit", tmp_path / "circuit.json", "--weights",
-            tmp_path / "weights.secret", "--out", tmp_path, INSECURE).good()  # fmt: skip
+            "--out", tmp_path).good()  # fmt: skip
+        commit = ("commit-model", "--circuit", tmp_path / "circuit.json", "--weights",
+                  tmp_path / "weights.secret", "--budget", "1", "--out")  # fmt: skip
+        cli(*commit, tmp_path).good()
 
         def prove(task: str, out: str, model: str = "") -> list[str]:
             return lab.prove(tmp_path / out, circuit=tmp_path / "circuit.json",
@@ -405,26 +363,21 @@ class TestProve:
                              testset_secret=tmp_path / "testset.secret",
                              model_secret=tmp_path / model / "model.secret", task=task)  # fmt: skip
 
-        cli(*prove(NOTHING, "a"), INSECURE).good()
+        cli(*prove(NOTHING, "a")).good()
         before = (tmp_path / "testset.secret.openings").read_bytes()
-        cli(*prove("6d" * 32, "b"), INSECURE).refused(
-            "OPENING_BUDGET_SPENT", 3, "the model", "1 of 1"
-        )
+        cli(*prove("6d" * 32, "b")).refused("OPENING_BUDGET_SPENT", 3, "the model", "1 of 1")
         # Another commitment to the model has openings of its own; the set has none.
-        cli("commit-model", "--circuit", tmp_path / "circuit.json", "--weights",
-            tmp_path / "weights.secret", "--out", tmp_path / "new", INSECURE).good()  # fmt: skip
-        cli(*prove("6d" * 32, "b", "new"), INSECURE).refused(
-            "OPENING_BUDGET_SPENT", 3, "shard 0", "1 of 1"
-        )
+        cli(*commit, tmp_path / "new").good()
+        cli(*prove("6d" * 32, "b", "new")).refused("OPENING_BUDGET_SPENT", 3, "shard 0", "1 of 1")
         assert not (tmp_path / "b").exists()
         assert (tmp_path / "testset.secret.openings").read_bytes() == before
         # The finished proof is still to be had.
-        assert cli(*prove(NOTHING, "a"), INSECURE, "--json").good().json["resumed"] == 1
+        assert cli(*prove(NOTHING, "a"), "--json").good().json["resumed"] == 1
 
 
 VERIFY = (
     "verify {bundle} --testset {lab}/evaluator/testset.json --circuit {lab}/alice/circuit.json "
-    f"--submitter {{lab}}/alice/identity.key.pub --task {{task}} --origin {ORIGIN} {INSECURE}"
+    f"--submitter {{lab}}/alice/identity.key.pub --task {{task}} --origin {ORIGIN}"
 )
 
 
@@ -435,8 +388,6 @@ class TestVerify:
         Refusal(VERIFY + " --testset {bad}/missing", "MISSING_ARTEFACT", 4),
         Refusal(VERIFY + " --testset {bad}/next/testset.json", "WRONG_VERSION", 4),
         Refusal(VERIFY + " --submitter nobody", "MISSING_ARTEFACT", 4),
-        Refusal(VERIFY + " --srs {bad}/missing", "SRS_MISSING", 5),
-        Refusal(VERIFY + " --srs {bad}/wide.npz", "SRS_INVALID", 5),
     ])  # fmt: skip
     def test_refused(self, lab: Lab, bad: Path, case: Refusal) -> None:
         case.check(lab, bad)
@@ -458,104 +409,91 @@ class TestVerify:
     ) -> None:
         given = {k: v.format(lab=lab.folder, bad=bad) for k, v in options.items()}
         with untouched(lab.folder):
-            ran = lab.cli(*lab.verify(**given), INSECURE).refused(code, 6, f"{check}:")
+            ran = lab.cli(*lab.verify(**given)).refused(code, 6, f"{check}:")
         assert "accepted" not in ran.out
         assert ran.out.splitlines()[-1].startswith(f"  FAIL {check} ")
 
     def test_a_rejection_is_one_json_object(self, lab: Lab) -> None:
-        ran = lab.cli(*lab.verify(task=NOTHING), INSECURE, "--json").refused("WRONG_CONTEXT", 6)
+        ran = lab.cli(*lab.verify(task=NOTHING), "--json").refused("WRONG_CONTEXT", 6)
         assert ran.json["accepted"] is False
 
     def test_a_circuit_file_that_is_missing(self, lab: Lab, bad: Path) -> None:
-        ran = lab.cli(*lab.verify(circuit=bad / "missing.json"), INSECURE)
+        ran = lab.cli(*lab.verify(circuit=bad / "missing.json"))
         assert ran.status in (2, 4)
 
     def test_the_model_as_a_file(self, lab: Lab) -> None:
-        lab.cli(*lab.verify(model=lab.at("alice", "model.json")), INSECURE,
+        lab.cli(*lab.verify(model=lab.at("alice", "model.json")),
                 "--verifier", "fast").good()  # fmt: skip
 
     def test_without_a_circuit_it_warns(self, lab: Lab) -> None:
         words = lab.verify()
         at = words.index("--circuit")
-        ran = lab.cli(*words[:at], *words[at + 2 :], INSECURE, "--verifier", "fast").good()
+        ran = lab.cli(*words[:at], *words[at + 2 :], "--verifier", "fast").good()
         assert "the architecture is the prover's choice" in ran.err
 
     @pytest.mark.parametrize(
         ("change", "check"),
         [
-            (lambda s: {"correct": s.correct + 1, "shard_correct": (*s.shard_correct[:-1],
-                        s.shard_correct[-1] + 1)}, "ezkl"),
-            (lambda s: {"correct": s.correct - 1, "shard_correct": (s.shard_correct[0] - 1,
-                        *s.shard_correct[1:])}, "ezkl"),
-            (lambda s: {"model": NOTHING}, "model"),
-            (lambda s: {"testset": NOTHING}, "test set"),
-            (lambda s: {"circuit": NOTHING}, "circuit"),
-            (lambda s: {"context": NOTHING}, "context"),
+            ({"model": NOTHING}, "model"), ({"testset": NOTHING}, "test set"),
+            ({"circuit": NOTHING}, "circuit"), ({"context": NOTHING}, "context"),
+            ({"backend": "halo2"}, "format"), ({"samples": SAMPLES + 1}, "test set"),
         ],
-        ids=["raised", "lowered", "model", "testset", "circuit", "context"],
     )  # fmt: skip
     def test_a_tampered_statement(
-        self, lab: Lab, tmp_path: Path, change: Callable[..., dict[str, object]], check: str
+        self, lab: Lab, tmp_path: Path, change: dict[str, object], check: str
     ) -> None:
         honest = Bundle.load(lab.bundle)
-        statement = replace(honest.statement, **change(honest.statement))
         forged = tmp_path / "forged.zkpot"
-        forged.write_bytes(replace(honest, statement=statement).encode())
-        ran = lab.cli(*lab.verify(forged), INSECURE)
+        forged.write_bytes(replace(honest, statement=replace(honest.statement, **change)).encode())
+        ran = lab.cli(*lab.verify(forged))
         assert ran.status == 6
         assert ran.error[1].startswith(f"{check}: ")
+
+    @pytest.mark.parametrize("by", [1, -1])
+    @pytest.mark.parametrize("verifier", ["fast", "plain"])
+    def test_a_tampered_count(self, lab: Lab, tmp_path: Path, by: int, verifier: str) -> None:
+        forged = tmp_path / "forged.zkpot"
+        forged.write_bytes(recount(Bundle.load(lab.bundle), by).encode())
+        check = {"fast": "sumcheck", "plain": "plain"}[verifier]
+        lab.cli(*lab.verify(forged), "--verifier", verifier).refused(
+            "PROOF_REJECTED", 6, f"{check}: shard"
+        )
 
     def test_tampered_proofs(self, lab: Lab, tmp_path: Path) -> None:
         honest = Bundle.load(lab.bundle)
         first, second = honest.proofs
         for proofs, check in (
-            ((second, first), "shards"),
-            ((first, first), "shards"),
-            ((first,), "shards"),
-            ((first, second, second), "shards"),
-            ((first, second + b"\0"), "proof form"),
-            ((first, second[:-1] + bytes([second[-1] ^ 1])), "ezkl"),
+            ((second, first), "sumcheck: shard 0"),
+            ((first, first), "sumcheck: shard 1"),
+            ((first,), "shards: shard 1 is missing"),
+            ((first, second, second), "shards:"),
+            ((first, second + b"\0"), "sumcheck: shard 1"),
+            ((first, second[:-1] + bytes([second[-1] ^ 1])), "sumcheck: shard 1"),
         ):
             forged = tmp_path / "forged.zkpot"
             forged.write_bytes(replace(honest, proofs=proofs).encode())
-            lab.cli(*lab.verify(forged), INSECURE).refused("PROOF_REJECTED", 6, f"{check}:")
+            lab.cli(*lab.verify(forged)).refused("PROOF_REJECTED", 6, check)
+
+    def test_well_formed(self, lab: Lab, bad: Path, tmp_path: Path) -> None:
+        """A proof for a set of which nobody knows that it is one says nothing."""
+        missing = lab.cli(*lab.verify(well_formed=tmp_path / "none"))
+        missing.refused("MISSING_ARTEFACT", 4, "well-formed")
+        proof = lab.manifest.with_suffix(".wellformed")
+        other = bad / "other" / "testset.wellformed"
+        lab.cli(*lab.verify(well_formed=other)).refused(
+            "PROOF_REJECTED", 6, "well-formed:", "another test set"
+        )
+        found = WellFormed.load(proof)
+        for proofs in (found.proofs[::-1], (found.proofs[0], bytes(len(found.proofs[1])))):
+            forged = tmp_path / "forged"
+            replace(found, proofs=proofs).save(forged)
+            lab.cli(*lab.verify(well_formed=forged)).refused(
+                "PROOF_REJECTED", 6, "well-formed:", "shard"
+            )
 
     def test_another_version(self, lab: Lab, bad: Path) -> None:
-        ran = lab.cli(*lab.verify(bad / "next" / "bundle.zkpot"), INSECURE)
+        ran = lab.cli(*lab.verify(bad / "next" / "bundle.zkpot"))
         ran.refused("PROOF_REJECTED", 6, "format:", "99")
-
-
-class TestInsecure:
-    """Without the flag no command that takes it works with a development SRS."""
-
-    @pytest.mark.parametrize(
-        "words",
-        [
-            COMMIT % "wide.npz",
-            MODEL,
-            PROVE,
-            VERIFY,
-            "ledger task {lab}/committed --key {lab}/committed/log.key --title t --circuit "
-            f"{{lab}}/alice/circuit.json --testset {{lab}}/evaluator/testset.json {INSECURE}",
-        ],
-        ids=["commit-data", "commit-model", "prove", "verify", "task"],
-    )
-    def test_refused_without_the_flag(self, lab: Lab, bad: Path, words: str) -> None:
-        plain = words.removesuffix(f" {INSECURE}")
-        assert plain != words
-        Refusal(plain, "SRS_INSECURE", 5, (f"k = {K}",)).check(lab, bad)
-        srs = f"{{home}}/srs/k{K}-development.srs"
-        Refusal(f"{plain} --srs {srs}", "SRS_INSECURE", 5, ("forge",)).check(lab, bad)
-
-    def test_the_flag_is_named(self, lab: Lab) -> None:
-        assert INSECURE in lab.cli(*lab.verify()).error[1]
-
-    def test_an_empty_home(self, lab: Lab, tmp_path: Path) -> None:
-        cli = Cli(tmp_path / "home")
-        cli(*lab.verify(), INSECURE).refused("SRS_MISSING", 5, f"srs develop {K}")
-        assert cli("srs", "list", "--json").good().json["files"] == []
-        assert "no SRS in" in cli("srs", "list").good().out
-        assert not cli.home.exists()
 
 
 def positions(size: int, count: int = 7) -> list[int]:
@@ -566,7 +504,7 @@ class TestDamage:
     """A bit that flips in a file is found by whoever uses the file next."""
 
     def refused(self, lab: Lab, words: list[str], what: str) -> None:
-        ran = lab.cli(*words, INSECURE)
+        ran = lab.cli(*words)
         assert ran.status in (2, 4, 6), f"{what}: {ran.out}"
         assert ran.error[0] not in ("BUG", "SYSTEM", "USAGE"), what
         assert "Traceback" not in ran.err
@@ -605,7 +543,7 @@ class TestDamage:
         counter.write_bytes(counter.read_bytes()[:-2])
         words = lab.prove(tmp_path / "b", testset_secret=tmp_path / "testset.secret",
                           model_secret=tmp_path / "model.secret", task=NOTHING)  # fmt: skip
-        lab.cli(*words, INSECURE).refused("CORRUPTED_ARTEFACT", 4, "openings")
+        lab.cli(*words).refused("CORRUPTED_ARTEFACT", 4, "openings")
 
     def test_weights(self, lab: Lab, tmp_path: Path) -> None:
         path = lab.at("alice", "weights.secret")
