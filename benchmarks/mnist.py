@@ -28,6 +28,9 @@ from circuits.onnx_import import load_onnx
 from circuits.weights_file import load_weights
 
 NETWORKS: Final = {"mlp": "mlp_784_56_10.onnx", "lenet5": "lenet5_mnist.onnx"}
+_WIDTHS: Final = {"mlp": ("9", "12", "12"), "lenet5": ("8", "9", "12")}
+"""Bits of features, weights and activations. LeNet-5's first convolution then has accumulators few
+enough for a table of their own (docs/adr/0004)."""
 SAMPLES: Final = (100, 1_000, 10_000)
 _CALIBRATION = 1_000
 """Images the scales are chosen on; public, and so not hidden in this benchmark."""
@@ -174,9 +177,11 @@ def _measure(folder: Path, name: str, model: Path, images: Dataset, count: int) 
     data, public = _inputs(folder, model, images, count)
     secret, manifest = folder / "data" / "testset.secret", folder / "data" / "testset.json"
     circuit, bundle = folder / "model" / "circuit.json", folder / "bundle.zkpot"
-    commit = run_zkpot("commit-data", data, "--for", model, "--classes", "10",
-                       "--out", folder / "data")  # fmt: skip
-    run_zkpot("compile", model, "--testset", manifest, "--data", public,
+    bits, weight_bits, activation_bits = _WIDTHS[name]
+    widths = ("--weight-bits", weight_bits, "--activation-bits", activation_bits)
+    commit = run_zkpot("commit-data", data, "--for", model, "--classes", "10", "--bits", bits,
+                       *widths, "--out", folder / "data")  # fmt: skip
+    run_zkpot("compile", model, "--testset", manifest, "--data", public, *widths,
               "--out", folder / "model")  # fmt: skip
     run_zkpot("commit-model", "--circuit", circuit, "--weights",
               folder / "model" / "weights.secret", "--out", folder / "model")  # fmt: skip

@@ -13,6 +13,8 @@ from circuits.halo2 import srs as srs_files
 from circuits.halo2.keys import Keys, derive
 from circuits.halo2.srs import SrsInfo
 from tests.circuits.halo2.halo2_world import K, World, make_world
+from tests.sumcheck_world import World as SmallWorld
+from tests.sumcheck_world import make_world as make_small_world
 
 # The same examples on every machine and in every run, however slow it is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -44,6 +46,18 @@ def tiny(development_srs: SrsInfo) -> World:
 def tiny_keys(tiny: World) -> Keys:
     """The keys of the tiny circuit, with the proving key."""
     return derive(tiny.circuit, tiny.srs.path, proving=True)
+
+
+@pytest.fixture(scope="session")
+def small(zkpot_home: Path) -> SmallWorld:
+    """A test set of three shards and a model, committed for the sumcheck backend."""
+    return make_small_world()
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small: SmallWorld, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The honest bundle of the small world."""
+    return small.prove(tmp_path_factory.mktemp("small-bundle"))[0]
 
 
 @pytest.fixture(scope="session")

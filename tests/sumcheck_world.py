@@ -89,9 +89,10 @@ class World:
     def job(self, jobs: int | None = None) -> SumcheckJob:
         """Return what to prove."""
         settings = ProveSettings(MEMORY, jobs)
-        return Sumcheck().job(
+        with Sumcheck().job(
             self.circuit, self.manifest, self.opening, self.model, self.context.digest, settings
-        )
+        ) as job:
+            return job
 
     def prove(self, folder: Path) -> tuple[Bundle, Report]:
         """Prove it in a folder."""

@@ -13,7 +13,7 @@ from circuits.testset import Manifest
 Verifiers: TypeAlias = Literal["auto", "fast", "plain", "both"]
 """Which of a backend's two verifiers must accept. ``fast`` is ezkl, or the one that is built on
 the prover's field arithmetic; ``plain`` is the one written in plain Python apart from it. ``auto``
-is both, but for a sumcheck proof that would keep the plain one busy for more than a minute."""
+is both, but for a sumcheck proof that would keep the plain one busy for more than ten seconds."""
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,11 @@ def commit_data(
     *,
     backend: str | Sequence[str] = backends.DEFAULT,
     model: Path | None = None,
-    bits: int = 8,
+    bits: int | None = None,
     signed: bool | None = None,
     exponent: int | None = None,
-    weight_bits: int = 8,
-    activation_bits: int = 8,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
     shard_size: int | None = None,
     k: int | None = None,
     memory: int = DEFAULT_MEMORY,
@@ -94,9 +94,10 @@ def commit_data(
         ONNX file of the public architecture; shards are then sized for it, and samples shaped
         for it. Its weights do not matter.
     bits, signed, exponent
-        How features become integers, see `circuits.testset.choose_format`.
-    weight_bits, activation_bits : int
-        Widths to size for; matter with `model` only.
+        How features become integers, see `circuits.testset.choose_format`; by default 9 bits, or
+        8 if halo2 is among the backends.
+    weight_bits, activation_bits : int, optional
+        Widths to size for, see `compile_model`; matter with `model` only.
     shard_size : int, optional
         Samples of a shard.
     k : int, optional
@@ -131,6 +132,9 @@ def commit_data(
     network = None if model is None else load_onnx(model)
     if network is not None:
         dataset = _shaped(dataset, network)
+    if bits is None:
+        # A ninth bit lets pixels of 0 to 1 keep white at their finest step.
+        bits = 8 if "halo2" in names else 9
     form, power = choose_format(dataset.x, bits, signed=signed, exponent=exponent)
     settings = DataSettings(
         network=network,
@@ -169,8 +173,8 @@ def compile_model(
     *,
     backend: str | None = None,
     data: str | Path | Dataset | None = None,
-    weight_bits: int = 8,
-    activation_bits: int = 8,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
     model_budget: int | None = None,
     per_class: bool = False,
     confusion: bool = False,
@@ -190,8 +194,8 @@ def compile_model(
         By default sumcheck if the set is committed for it.
     data : str, Path or Dataset, optional
         Samples of the contributor's own, to choose scales by, and to compare accuracies on.
-    weight_bits, activation_bits : int
-        Widths of the integers; halo2 rounds weights only.
+    weight_bits, activation_bits : int, optional
+        Widths of the integers; by default 12 (halo2: weights of 8, and only these are rounded).
     model_budget : int, optional
         Shard proofs that may be published with one commitment to the model; halo2 only, where it
         is part of the circuit.
@@ -284,6 +288,8 @@ def prove(
     jobs: int | None = None,
     srs: Path | None = None,
     allow_insecure: bool = False,
+    cluster: str | None = None,
+    send_secrets: bool = False,
     progress: Progress = silent,
 ) -> tuple[Bundle, Report]:
     """Prove a committed model's accuracy on a committed, released test set.
@@ -304,6 +310,11 @@ def prove(
         Bytes that all of it may use, and shards at a time.
     srs, allow_insecure
         As `commit_data`.
+    cluster : str, optional
+        Address of a dask scheduler, such as ``tls://host:8786``, whose workers prove the shards;
+        sumcheck only. Whoever can connect to it can read what is sent.
+    send_secrets : bool
+        Whether samples and weights may be sent there.
     progress : callable
         Called as work proceeds.
 
@@ -317,12 +328,11 @@ def prove(
         raise ShapeMismatch(
             f"the model was committed for {model.backend} and the circuit is for {circuit.backend}"
         )
-    settings = ProveSettings(memory, jobs, SrsChoice(srs, allow_insecure))
-    job = backends.named(circuit.backend).job(
-        circuit, manifest, opening, model, context.digest, settings
-    )
+    settings = ProveSettings(memory, jobs, SrsChoice(srs, allow_insecure), cluster, send_secrets)
     openings = Openings(counter_path(testset_secret), counter_path(model_secret))
-    return prove_testset(job, openings, run_folder, progress)
+    backend = backends.named(circuit.backend)
+    with backend.job(circuit, manifest, opening, model, context.digest, settings) as job:
+        return prove_testset(job, openings, run_folder, progress)
 
 
 def counter_path(secret: Path) -> Path:

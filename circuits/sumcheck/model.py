@@ -26,6 +26,7 @@ from circuits.weights import Weights
 VERSION: Final = 1
 _PUBLIC = {
     "backend": str, "architecture": str, "kappa": int, "budget": int, "rows": int, "root": str,
+    "id": str,
 }  # fmt: skip
 _SECRET = {
     "backend": str, "model": str, "architecture": dict, "values": str, "kappa": int, "budget": int,
@@ -84,7 +85,7 @@ class ModelCommitment:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        return {"backend": BACKEND, **vars(self)}
+        return {"backend": BACKEND, **vars(self), "id": self.model_id}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ModelCommitment:
@@ -92,7 +93,17 @@ class ModelCommitment:
         fields = artefact.exact_fields(value, "model", _PUBLIC)
         if fields.pop("backend") != BACKEND:
             raise CorruptedArtefact("model file: made for another backend", artefact="model")
-        return cls(**fields)
+        expected = fields.pop("id")
+        commitment = cls(**fields)
+        # Any 32 bytes could be a root: without this, damage would go unnoticed until a proof.
+        if commitment.model_id != expected:
+            raise CorruptedArtefact(
+                f"model file: it is of {commitment.model_id} and says {expected}",
+                artefact="model",
+                expected=expected,
+                found=commitment.model_id,
+            )
+        return commitment
 
     def save(self, path: Path) -> None:
         """Write the public file."""

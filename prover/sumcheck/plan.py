@@ -14,6 +14,8 @@ from prover.calibrate import machine_speed
 from prover.sumcheck.work import cores
 
 _REFERENCE_CORES = 2
+_START_SECONDS = 1.0
+"""For loading compiled code and checking secrets."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,6 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
         jobs=jobs,
         threads=max(1, found // jobs),
         one=one,
-        seconds=math.ceil(shards / jobs) * jobs * one.seconds,
+        seconds=_START_SECONDS + math.ceil(shards / jobs) * jobs * one.seconds,
         peak_bytes=jobs * one.peak_bytes,
     )

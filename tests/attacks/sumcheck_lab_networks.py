@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from circuits.errors import CorruptedArtefact
 from circuits.network import (
     Add,
     Architecture,
@@ -18,6 +19,7 @@ from circuits.network import (
     parameter_shapes,
 )
 from circuits.sumcheck.public import Metrics
+from circuits.weights import parameter_limits
 from tests.attacks.sumcheck_lab import Bench
 
 U2, S3 = NumberFormat(2, False), NumberFormat(3, True)
@@ -48,7 +50,6 @@ def mlp_architecture() -> Architecture:
 
 def zoo_architecture() -> Architecture:
     """Every kind of layer; activations by direct lookup and by quotient, margins of two limbs."""
-    windows = ((2, 2, 2), ONE, (0, 0, 0, 0), ONE)
     return network(
         (2, 3, 3),
         3,
@@ -62,15 +63,16 @@ def zoo_architecture() -> Architecture:
         Dense("dense", ("flat",), 8, 3, True),
         weight_bits=6,
     )
-    _ = windows
 
 
 def random_weights(architecture: Architecture, seed: int) -> dict[str, np.ndarray]:
     rng, most = np.random.default_rng(seed), architecture.weight_max
-    return {
-        name: rng.integers(-most, most + 1, shape)
-        for name, shape in parameter_shapes(architecture).items()
-    }
+    limits = parameter_limits(architecture)
+    found = {}
+    for name, shape in parameter_shapes(architecture).items():
+        limit = min(most, limits[name])
+        found[name] = rng.integers(-limit, limit + 1, shape)
+    return found
 
 
 def bench(
@@ -97,3 +99,41 @@ def mlp() -> Bench:
 def zoo() -> Bench:
     """Seven samples in a shard for eight."""
     return bench(zoo_architecture(), 7, 3)
+
+
+def random_network(rng: np.random.Generator) -> Architecture:
+    """Return a small network of layers of all kinds, which may be provable or not."""
+    while True:
+        try:
+            return _random_network(rng)
+        except CorruptedArtefact:  # its layers do not fit together
+            continue
+
+
+def _random_network(rng: np.random.Generator) -> Architecture:
+    shape = (int(rng.integers(1, 3)), 3, 3)
+    layers: list[Layer] = []
+    tensor, at = "input", shape
+    for i in range(int(rng.integers(1, 6))):
+        kind, name = rng.integers(0, 6), f"l{i}"
+        window = (at, tuple(rng.integers(1, 3, 2).tolist()), ONE, NONE, ONE)
+        if kind == 0:
+            out, groups = int(rng.integers(1, 4)), int(rng.choice([1, at[0]]))
+            layers.append(Conv2d(name, (tensor,), *window, out * groups, groups, bool(i % 2)))
+        elif kind <= 2:
+            bits, signed = int(rng.integers(1, 7)), bool(rng.integers(0, 2))
+            form = NumberFormat(bits, signed)
+            layers.append(Requantise(name, (tensor,), at, int(rng.integers(0, 6)), form))
+        elif kind == 3:
+            layers.append(MaxPool(name, (tensor,), *window))
+        elif kind == 4:
+            layers.append(SumPool(name, (tensor,), *window))
+        else:
+            others = ["input", *(x.name for x in layers if x.shape == at)]
+            pair = (tensor, str(rng.choice(others)))
+            layers.append(Add(name, pair, at, tuple(rng.integers(0, 2, 2).tolist())))
+        tensor, at = name, layers[-1].shape  # type: ignore[assignment]
+    size, classes = int(np.prod(at)), int(rng.integers(1, 5))
+    layers += [Flatten("flat", (tensor,), (size,)), Dense("dense", ("flat",), size, classes, True)]
+    form = NumberFormat(int(rng.integers(1, 5)), bool(rng.integers(0, 2)))
+    return network(shape, classes, *layers, weight_bits=int(rng.integers(2, 9)), input_format=form)

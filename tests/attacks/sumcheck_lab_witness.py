@@ -243,6 +243,7 @@ def _linear(witness: Witness, layer: Dense | Conv2d, x: Block) -> Block:
 def _requantise(
     witness: Witness, layer: Requantise, x: Block, put: Callable[[str, str, Block], Block]
 ) -> Block:
+    x = np.array(signed(x), dtype=object).reshape(x.shape)  # fractions may add up to an integer
     shifted = (x + layer.half) // (1 << layer.shift)
     proof = witness.relation.proof
     if proof.span("quotient", layer.name).stop:

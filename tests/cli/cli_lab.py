@@ -253,7 +253,7 @@ def recode(path: Path, to: Path, **changes: Any) -> Path:
 def recount(bundle: Bundle, by: int) -> Bundle:
     """Return a bundle whose first shard that has room claims `by` more right predictions."""
     counts = list(bundle.statement.shard_correct)
-    shard = 0 if 0 <= counts[0] + by <= SHARD else 1
+    shard = 0 if 0 <= counts[0] + by <= bundle.circuit["shard_size"] else 1
     counts[shard] += by
     statement = replace(
         bundle.statement, correct=bundle.statement.correct + by, shard_correct=tuple(counts)

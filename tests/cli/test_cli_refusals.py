@@ -93,7 +93,7 @@ def bad(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
         recode(path, folder / "next" / path.name, version=99)
     # A set of the same shape with other salts, and all that goes with it.
     lab.cli("commit-data", lab.at("test.npz"), *DATA, "--out", folder / "other").good()
-    lab.cli("commit-data", lab.at("test.npz"), "--shard-size", "8", "--classes", "3",
+    lab.cli("commit-data", lab.at("test.npz"), "--shard-size", "8", "--budget", "4", "--classes", "3",
             "--out", folder / "large").good()  # fmt: skip
     return folder
 
@@ -215,7 +215,7 @@ class TestCompile:
         Refusal(COMPARED + " --data {bad}/missing.npz", "MISSING_ARTEFACT", 4),
         Refusal(COMPARED + " --testset {bad}/missing.json", "MISSING_ARTEFACT", 4,
                 ("manifest", "missing.json")),
-        Refusal(COMPARED + " --testset {bad}/next/testset.json", "WRONG_VERSION", 4, ("99", "1")),
+        Refusal(COMPARED + " --testset {bad}/next/testset.json", "WRONG_VERSION", 4, ("99", "2")),
         Refusal(COMPARED + " --testset {lab}/alice/circuit.json", "CORRUPTED_ARTEFACT", 4,
                 ("another kind",)),
         Refusal(COMPARED + " --testset {lab}/test.npz", "CORRUPTED_ARTEFACT", 4),

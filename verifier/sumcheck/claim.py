@@ -16,7 +16,7 @@ from verifier import plain
 from verifier.question import Verifiers
 from verifier.sumcheck.shard import verify_shard
 
-PLAIN_SECONDS = 60.0
+PLAIN_SECONDS = 10.0
 """A plain verification that would take longer is left out, unless it is asked for."""
 
 
@@ -120,5 +120,5 @@ def plain_seconds(relation: Relation) -> float:
     )
 
 
-_SECONDS_PER_SYMBOL = 1e-6
+_SECONDS_PER_SYMBOL = 0.55e-6
 _SECONDS_PER_PRODUCT = 2e-6

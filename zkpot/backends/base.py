@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -48,8 +49,8 @@ class DataSettings:
         The public architecture, to size shards for.
     input_format, input_exponent
         How features become integers.
-    weight_bits, activation_bits : int
-        Widths to size for.
+    weight_bits, activation_bits : int, optional
+        Widths to size for; by default the backend's.
     shard_size : int, optional
         Samples of a shard.
     memory : int
@@ -64,8 +65,8 @@ class DataSettings:
     network: FloatNetwork | None
     input_format: NumberFormat
     input_exponent: int
-    weight_bits: int = 8
-    activation_bits: int = 8
+    weight_bits: int | None = None
+    activation_bits: int | None = None
     shard_size: int | None = None
     memory: int = DEFAULT_MEMORY
     budget: int | None = None
@@ -79,8 +80,9 @@ class CompileSettings:
 
     Attributes
     ----------
-    weight_bits, activation_bits : int
-        Widths of the integers; halo2 has no activations of a width of their own.
+    weight_bits, activation_bits : int, optional
+        Widths of the integers; by default the backend's. halo2 has no activations of a width of
+        their own.
     calibration : Dataset or None
         Samples like those to come, to choose scales by.
     model_budget : int, optional
@@ -90,8 +92,8 @@ class CompileSettings:
         What the circuit counts beside the right predictions; sumcheck only.
     """
 
-    weight_bits: int = 8
-    activation_bits: int = 8
+    weight_bits: int | None = None
+    activation_bits: int | None = None
     calibration: Dataset | None = None
     model_budget: int | None = None
     per_class: bool = False
@@ -156,11 +158,17 @@ class ProveSettings:
     jobs : int, optional
         Shards at a time.
     srs : SrsChoice
+    cluster : str, optional
+        Address of a dask scheduler, whose workers prove; sumcheck only.
+    send_secrets : bool
+        Whether samples and weights may be sent there.
     """
 
     memory: int = DEFAULT_MEMORY
     jobs: int | None = None
     srs: SrsChoice = SrsChoice()
+    cluster: str | None = None
+    send_secrets: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,8 +225,8 @@ class Backend(Protocol):
         model: ModelOpening,
         context: str,
         settings: ProveSettings,
-    ) -> Job:
-        """Return the proof of a whole test set, ready to be run."""
+    ) -> AbstractContextManager[Job]:
+        """Give the proof of a whole test set, ready to be run."""
 
     def pins(self, circuit: Circuit, srs: SrsChoice) -> Pins:
         """Return what a task pins for a circuit."""

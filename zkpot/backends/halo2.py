@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -38,6 +39,7 @@ SMALLEST_K = 12
 DEFAULT_SHARD = 50
 """Samples of a shard when no model is given to size it by."""
 DEFAULT_BUDGET = 32
+DEFAULT_WEIGHT_BITS = 8
 
 
 def find_srs(k: int, choice: SrsChoice) -> SrsInfo:
@@ -72,6 +74,10 @@ def choose_k(memory: int) -> int:
     )
 
 
+def _weight_bits(settings: DataSettings | CompileSettings) -> int:
+    return DEFAULT_WEIGHT_BITS if settings.weight_bits is None else settings.weight_bits
+
+
 def _own(circuit: backends.Circuit) -> Circuit:
     assert isinstance(circuit, Circuit)
     return circuit
@@ -96,7 +102,7 @@ class Halo2:
                 settings.network,
                 input_format=settings.input_format,
                 input_exponent=settings.input_exponent,
-                weight_bits=settings.weight_bits,
+                weight_bits=_weight_bits(settings),
                 rescale=False,
             )
             size = plan.fit_shard_size(
@@ -125,7 +131,7 @@ class Halo2:
             network,
             input_format=manifest.input_format,
             input_exponent=manifest.input_exponent,
-            weight_bits=settings.weight_bits,
+            weight_bits=_weight_bits(settings),
             rescale=False,
         )
 
@@ -191,6 +197,7 @@ class Halo2:
             proof_bytes=made.shards * made.one.proof_bytes,
         )
 
+    @contextmanager
     def job(
         self,
         circuit: backends.Circuit,
@@ -199,13 +206,15 @@ class Halo2:
         model: backends.ModelOpening,
         context: str,
         settings: ProveSettings,
-    ) -> Halo2Job:
-        """Return the proof of a whole test set, ready to be run."""
+    ) -> Iterator[Halo2Job]:
+        """Give the proof of a whole test set, ready to be run."""
         own = _own(circuit)
+        if settings.cluster is not None:
+            raise InputError("the halo2 backend proves on this machine only")
         assert isinstance(model, ModelOpening)
         match.require_testset(own, manifest)
         match.require_model(own, model)
-        return Halo2Job(
+        yield Halo2Job(
             circuit=own,
             manifest=manifest,
             opening=opening,

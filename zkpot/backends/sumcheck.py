@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from circuits import backends
@@ -24,6 +26,7 @@ from circuits.sumcheck.testset import SumcheckPart
 from circuits.sumcheck.wellformed import WellFormed
 from circuits.testset import Manifest, Opening
 from circuits.weights import Weights
+from prover.sumcheck.cluster import connect
 from prover.sumcheck.plan import make_plan
 from prover.sumcheck.processes import Processes
 from prover.sumcheck.session import SumcheckJob
@@ -38,6 +41,9 @@ from zkpot.backends.base import (
     Sized,
     SrsChoice,
 )
+
+DEFAULT_BITS = 12
+"""Width of weights and activations: they cost little, and each bit halves what rounding does."""
 
 _HIDDEN = 64
 """Neurons of the network that shards are sized for where none is given."""
@@ -63,8 +69,7 @@ class Sumcheck:
                 settings.network,
                 settings.input_format,
                 settings.input_exponent,
-                settings.weight_bits,
-                settings.activation_bits,
+                *_widths(settings),
                 None,
             )
         groups = 0 if dataset.group is None else int(dataset.group.max()) + 1
@@ -96,8 +101,7 @@ class Sumcheck:
             network,
             manifest.input_format,
             manifest.input_exponent,
-            settings.weight_bits,
-            settings.activation_bits,
+            *_widths(settings),
             settings.calibration,
         )
 
@@ -158,6 +162,7 @@ class Sumcheck:
             proof_bytes=made.shards * made.one.proof_bytes,
         )
 
+    @contextmanager
     def job(
         self,
         circuit: backends.Circuit,
@@ -166,35 +171,24 @@ class Sumcheck:
         model: backends.ModelOpening,
         context: str,
         settings: ProveSettings,
-    ) -> SumcheckJob:
-        """Return the proof of a whole test set, ready to be run."""
+    ) -> Iterator[SumcheckJob]:
+        """Give the proof of a whole test set, ready to be run, here or on a cluster."""
         own = _own(circuit)
         assert isinstance(model, ModelOpening)
         match.require_testset(own, manifest)
         match.require_model(own, model)
-        made = make_plan(own, len(manifest.sumcheck.shards), settings.memory, settings.jobs)
-
-        def verifies(public: AccuracyInput, commitment: ModelCommitment, proof: bytes) -> bool:
-            roots: dict[MatrixName, bytes] = {
-                "shard": bytes.fromhex(manifest.sumcheck.shards[public.shard].root),
-                "model": bytes.fromhex(commitment.root),
-            }
-            try:
-                Claim(public.shard, own.relation, public, roots, proof).check_fast()
-            except ProofRejected:
-                return False
-            return True
-
-        return SumcheckJob(
-            circuit=own,
-            manifest=manifest,
-            opening=opening,
-            model=model,
-            context=context,
-            verifies=verifies,
-            jobs=made.jobs if made.jobs > 1 else 0,
-            runner=Processes(made.threads) if made.jobs > 1 else None,
-        )
+        job = SumcheckJob(own, manifest, opening, model, context, _verifier(own, manifest))
+        shards = len(manifest.sumcheck.shards)
+        if settings.cluster is not None:
+            with connect(settings.cluster, send_secrets=settings.send_secrets) as cluster:
+                jobs = cluster.jobs(own, shards, settings.jobs)
+                yield replace(job, jobs=jobs, runner=cluster)
+            return
+        made = make_plan(own, shards, settings.memory, settings.jobs)
+        if made.jobs == 1:
+            yield job
+        else:
+            yield replace(job, jobs=made.jobs, runner=Processes(made.threads))
 
     def pins(
         self,
@@ -223,6 +217,25 @@ class Sumcheck:
         }
 
 
+def _verifier(
+    circuit: Circuit, manifest: Manifest
+) -> Callable[[AccuracyInput, ModelCommitment, bytes], bool]:
+    """Return what tells whether a proof verifies; the prover may not import the verifier."""
+
+    def verifies(public: AccuracyInput, commitment: ModelCommitment, proof: bytes) -> bool:
+        roots: dict[MatrixName, bytes] = {
+            "shard": bytes.fromhex(manifest.sumcheck.shards[public.shard].root),
+            "model": bytes.fromhex(commitment.root),
+        }
+        try:
+            Claim(public.shard, circuit.relation, public, roots, proof).check_fast()
+        except ProofRejected:
+            return False
+        return True
+
+    return verifies
+
+
 def _quantise(
     network: FloatNetwork,
     form: NumberFormat,
@@ -242,17 +255,25 @@ def _quantise(
     )
 
 
+def _widths(settings: DataSettings | CompileSettings) -> tuple[int, int]:
+    """Return the widths of weights and activations."""
+    given = settings.weight_bits, settings.activation_bits
+    weight, activation = (DEFAULT_BITS if width is None else width for width in given)
+    return weight, activation
+
+
 def _stand_in(dataset: Dataset, settings: DataSettings) -> Architecture:
     """Return a network of one hidden layer, to size shards for where none is given."""
     features = int(dataset.x[0].size)
-    form = NumberFormat(settings.activation_bits, False)
+    weight_bits, activation_bits = _widths(settings)
+    form = NumberFormat(activation_bits, False)
     hidden = Dense("hidden", (INPUT,), features, _HIDDEN, True)
     shift = max(0, (features * settings.input_format.magnitude).bit_length() - 1)
     return Architecture(
         input_shape=(features,),
         input_format=settings.input_format,
         input_exponent=settings.input_exponent,
-        weight_bits=settings.weight_bits,
+        weight_bits=weight_bits,
         classes=dataset.classes,
         layers=(
             hidden,

@@ -37,19 +37,17 @@ SECRET_NAME = "testset.secret"  # noqa: S105
     help="ONNX file of the public architecture; sizes and "
     "shapes the shards for it. Its weights do not matter.",
 )
-@click.option("--bits", type=int, default=8, show_default=True, help="Width of a feature.")
+@click.option("--bits", type=int, show_default="9, for halo2 8", help="Width of a feature.")
 @click.option(
     "--weight-bits",
     type=int,
-    default=8,
-    show_default=True,
+    show_default="12, for halo2 8",
     help="Width of the weights to size for, with --for.",
 )
 @click.option(
     "--activation-bits",
     type=int,
-    default=8,
-    show_default=True,
+    show_default="12",
     help="Width of the values between layers to size for, with --for; sumcheck only.",
 )
 @click.option(
@@ -90,9 +88,10 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 @srs_options
 @command_output
 def commit_data(
-    data: str, folder: Path, backend: tuple[str, ...], model: Path | None, bits: int,
-    weight_bits: int, activation_bits: int, exponent: int | None, signed: bool | None,
-    shard_size: int | None, k: int | None, memory: int, budget: int | None, smallest_group: int,
+    data: str, folder: Path, backend: tuple[str, ...], model: Path | None,
+    bits: int | None, weight_bits: int | None, activation_bits: int | None,
+    exponent: int | None, signed: bool | None, shard_size: int | None, k: int | None,
+    memory: int, budget: int | None, smallest_group: int,
     label: str | None, classes: int | None, shuffle: bool, srs: Path | None,
     allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip

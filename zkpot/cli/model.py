@@ -46,12 +46,11 @@ SECRET_NAME = "model.secret"  # noqa: S105
     help="Samples of your own, as for commit-data, to choose scales and compare accuracies on.",
 )
 @backend_option(text="By default sumcheck, if the set is committed for it.")
-@click.option("--weight-bits", type=int, default=8, show_default=True)
+@click.option("--weight-bits", type=int, show_default="12, for halo2 8")
 @click.option(
     "--activation-bits",
     type=int,
-    default=8,
-    show_default=True,
+    show_default="12",
     help="Width of the values between layers; sumcheck only.",
 )
 @click.option("--per-class", is_flag=True, help="Count for each true class as well; sumcheck only.")
@@ -85,7 +84,7 @@ SECRET_NAME = "model.secret"  # noqa: S105
 @command_output
 def compile_(
     model: Path, testset: Path, folder: Path, data: str | None, backend: str | None,
-    weight_bits: int, activation_bits: int, per_class: bool, confusion: bool,
+    weight_bits: int | None, activation_bits: int | None, per_class: bool, confusion: bool,
     per_group: bool | None, model_budget: int | None, max_flips: Fraction, label: str | None,
     memory: int, out: Output,
 ) -> None:  # fmt: skip

@@ -49,6 +49,16 @@ from zkpot.cli._output import (
     "--jobs", type=int, help="Shards at a time; by default one, for halo2 one per four cores."
 )
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="sumcheck: prove on the workers of a dask scheduler, such as tls://host:8786.",
+)
+@click.option(
+    "--send-secrets",
+    is_flag=True,
+    help="Let samples and weights be sent to the cluster, in the clear to whoever runs it.",
+)
+@click.option(
     "--run-folder",
     type=FILE,
     help="Where finished shards are kept; by default beside the model's secret.",
@@ -58,8 +68,8 @@ from zkpot.cli._output import (
 @command_output
 def prove(
     circuit_file: Path, testset: Path, testset_secret: Path, model_secret: Path,
-    bundle_file: Path, memory: int, jobs: int | None, run_folder: Path | None,
-    submitter: str, task: str | None, round_: int, origin: str,
+    bundle_file: Path, memory: int, jobs: int | None, cluster: str | None, send_secrets: bool,
+    run_folder: Path | None, submitter: str, task: str | None, round_: int, origin: str,
     srs: Path | None, allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip
     """Prove how many samples of a released test set the committed model gets right.
@@ -85,6 +95,8 @@ def prove(
             jobs=jobs,
             srs=srs,
             allow_insecure=allow_insecure,
+            cluster=cluster,
+            send_secrets=send_secrets,
             progress=progress,
         )
     seconds = time.monotonic() - begin
@@ -132,7 +144,7 @@ def prove(
     default="auto",
     show_default=True,
     help="fast (ezkl for halo2), plain (plain Python; py_ecc for halo2), or both. auto is both, "
-    "but for sumcheck proofs that would take the plain one more than a minute.",
+    "but for sumcheck proofs that would take the plain one more than ten seconds.",
 )
 @click.option("--fresh-keys", is_flag=True, help="halo2: derive the verifying key again.")
 @context_options

@@ -192,7 +192,8 @@ MODEL = commit_model(CIRCUIT, weights(CIRCUIT.architecture))[0].to_dict()
     [
         {"backend": "halo2"}, {"architecture": "ab"}, {"root": "AB" * 32}, {"kappa": 9},
         {"kappa": 5}, {"kappa": 19}, {"kappa": True}, {"budget": 0}, {"budget": 4}, {"rows": 0},
-        {"rows": "2"}, {"extra": 1}, {"root": ...},
+        {"rows": "2"}, {"extra": 1}, {"root": ...}, {"root": "ab" * 32}, {"rows": 3},
+        {"id": "ab" * 32}, {"id": ...},
     ],
 )  # fmt: skip
 def test_malformed_model_is_refused(change: dict[str, Any]) -> None:

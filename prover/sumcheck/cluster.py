@@ -1,0 +1,268 @@
+"""Proves shards on the workers of a dask.distributed cluster.
+
+Who sees the secrets: the scheduler and its workers, in the clear, and whoever may connect to them,
+since dask lets every client run code there. So nothing is sent unless the caller says so. In turn
+the cluster's answers are pickles, which can run code here: use a cluster of your own, over TLS.
+
+How they travel: a `ShardWork` is an argument of its task, and not scattered data.
+
+* A task's arguments stay in memory, at the scheduler and at one worker, until the task is done and
+  forgotten. As many shards are there at a time as are being proven. What is scattered is a result
+  to dask, which it may write to disk in the clear when a worker's memory is full.
+* Scattered data is lost with its worker. A task is run again by the scheduler, which has it.
+* Keeping the secrets from the scheduler would not keep them from who controls it: it tells the
+  workers what to run.
+
+dask's logs, dashboard and state dumps quote a task's key, arguments and exception. The key is
+random, so no hash of a secret either; `ShardWork` shows the number of its shard only; and the task
+returns errors instead of raising them.
+
+A worker may die after it made a proof and before it handed it over; then a second proof is made of
+one counted opening. Only one of them leaves the cluster. They share no randomness: `prove_shard`
+draws it from the operating system, and nothing of it is in a `ShardWork`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from circuits.errors import InputError, OutOfMemory, WorkerFailed, ZkpotError
+from circuits.sumcheck.circuit import PROTOCOL, Circuit
+from circuits.sumcheck.plan import estimate
+from prover.shard_proof import ShardProof
+from prover.sumcheck.work import ShardWork
+
+CONNECT_SECONDS = 10.0
+"""How long to wait for the scheduler, and then for its first worker."""
+LONELY_SECONDS = 60.0
+"""How long a cluster may be without a worker; one that is started again takes seconds."""
+
+_LOOK_SECONDS = 5.0
+"""Time between two looks whether there are workers."""
+_CLOSE_SECONDS = 5.0
+
+_alone = threading.Lock()
+"""Held by the shard that is proven in this process: one uses all threads of a worker."""
+
+
+class Cluster:
+    """A `prover.sumcheck.session.Runner` on the workers of a cluster; made by `connect`.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to the scheduler.
+    workers : int
+        Their number.
+    memory : int
+        Bytes that the worker with the least may use; 0 if there is no limit.
+    """
+
+    def __init__(self, client: Any, workers: int, memory: int) -> None:
+        self.workers = workers
+        self.memory = memory
+        self._client = client
+        self._running: set[Any] = set()
+        self._lock = threading.Lock()
+
+    def jobs(self, circuit: Circuit, shards: int, wanted: int | None = None) -> int:
+        """Return how many shards to prove at a time: by default one on each worker.
+
+        Raises
+        ------
+        OutOfMemory
+            If a worker has not the memory for one.
+        InputError
+            If less than one is wanted.
+        """
+        if wanted is not None and wanted < 1:
+            raise InputError(f"there must be at least one job, not {wanted}")
+        needed = estimate(circuit.relation).peak_bytes
+        if self.memory and needed > self.memory:
+            # dask would kill one worker after the other.
+            raise OutOfMemory(
+                f"a shard takes {needed >> 20} MB, and a worker may use {self.memory >> 20} MB: "
+                "give the workers a larger --memory-limit, or have the test set committed for "
+                "less memory (commit-data --memory)",
+                needed=needed,
+                available=self.memory,
+            )
+        return min(wanted or self.workers, shards)
+
+    def prove(self, work: ShardWork, stop: threading.Event) -> ShardProof:
+        """Prove a shard on whichever worker has nothing to do.
+
+        If the worker dies, the scheduler has another do it, up to its `allowed-failures`.
+
+        Raises
+        ------
+        WorkerFailed
+            If it could not be proven, all workers died, the scheduler is gone, or it was stopped.
+        """
+        from distributed import KilledWorker
+
+        name = f"shard {work.public.shard}"
+        done = threading.Event()
+        with self._lock:
+            if stop.is_set():
+                raise WorkerFailed("proving was stopped")
+            future = self._client.submit(
+                _prove_shard, work, _release(), key=f"zkpot-{secrets.token_hex(16)}", pure=False
+            )
+            self._running.add(future)
+        future.add_done_callback(lambda _: done.set())
+        try:
+            self._wait(done, name)
+            found = future.result()
+        except KilledWorker as error:
+            reason = f"{error.allowed_failures + 1} worker(s) died proving it"
+        except CancelledError:
+            reason = "it was stopped, or the connection to the scheduler was lost"
+        except ZkpotError:
+            raise
+        except Exception as error:
+            # Its message was made elsewhere, of who knows what.
+            reason = f"the cluster failed with {type(error).__name__}"
+        else:
+            if isinstance(found, ShardProof):
+                return found
+            reason = str(found)
+        finally:
+            with self._lock:
+                self._running.discard(future)
+            # The scheduler forgets the secrets now, whatever else still refers to the future.
+            future.cancel()
+        raise WorkerFailed(f"{name}: {reason}", shard=work.public.shard)
+
+    def kill(self) -> None:
+        """Give up all shards at work.
+
+        The scheduler forgets them at once. A thread cannot be ended, so a worker goes on with the
+        shard it has until that is proven, and its proof is dropped.
+        """
+        with self._lock:
+            running = list(self._running)
+        if running:
+            self._client.cancel(running)
+
+    def _wait(self, done: threading.Event, name: str) -> None:
+        """Wait for a shard, but not for workers that never come."""
+        seen = time.monotonic()
+        while not done.wait(_LOOK_SECONDS):
+            if self._client.nthreads():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > LONELY_SECONDS:
+                raise WorkerFailed(f"{name}: the cluster has had no worker for {LONELY_SECONDS} s")
+
+
+@contextmanager
+def connect(address: str, *, send_secrets: bool) -> Iterator[Cluster]:
+    """Connect to a cluster; left, all that is at work there is given up.
+
+    Parameters
+    ----------
+    address : str
+        The scheduler's, such as ``tls://host:8786``. Certificates come from dask's configuration.
+    send_secrets : bool
+        Whether the secrets of test set and model may be sent there.
+
+    Raises
+    ------
+    InputError
+        If secrets may not be sent, `distributed` is not installed, nothing answers, there is no
+        worker, or the release of zkpot is another one there.
+    """
+    if not send_secrets:
+        raise InputError(
+            f"proving on {address} sends the samples, labels, weights and commitment seeds there, "
+            "where the scheduler, the workers and whoever can connect to them can read them: "
+            "allow it with --send-secrets",
+            cluster=address,
+        )
+    try:
+        import dask
+        from distributed import Client
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed: this needs the extra, pip install 'zkpot[cluster]'"
+        ) from None
+    # A shard of large images is more than dask likes in a task; it would say so for each.
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+        try:
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except Exception as error:  # dask raises many kinds
+            raise InputError(
+                f"no connection to a dask scheduler at {address}: {error}", cluster=address
+            ) from None
+        try:
+            workers = _examine(client, address)
+            memory = min((found["memory"] for found in workers if found["memory"]), default=0)
+            cluster = Cluster(client, len(workers), memory)
+            try:
+                yield cluster
+            finally:
+                cluster.kill()
+        finally:
+            client.close(timeout=_CLOSE_SECONDS)
+
+
+def _examine(client: Any, address: str) -> list[dict[str, Any]]:
+    """Return what each worker says of itself, all of them and the scheduler being of our release.
+
+    The scheduler too reads the tasks.
+    """
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        found = {"the scheduler": client.run_on_scheduler(_about)}
+    except TimeoutError:
+        raise InputError(f"the cluster at {address} has no workers", cluster=address) from None
+    except Exception as error:
+        found = {"the scheduler": error}
+    found |= {f"worker {name}": it for name, it in client.run(_about, on_error="return").items()}
+    for name, it in found.items():
+        if not isinstance(it, dict) or it.get("release") != _release():
+            other = it.get("release") if isinstance(it, dict) else f"none ({it})"
+            raise InputError(
+                f"{name} at {address} has another release of zkpot than this machine: "
+                f"{other}, not {_release()}",
+                cluster=address,
+            )
+    del found["the scheduler"]
+    return list(found.values())
+
+
+def _release() -> str:
+    try:
+        package = version("zkpot")
+    except PackageNotFoundError:
+        package = "unknown"
+    return f"{package}, protocol {PROTOCOL}"
+
+
+def _about(dask_worker: Any = None) -> dict[str, Any]:
+    """Say what runs here; a mapping, which every release can read."""
+    # dask fills the parameter, by its name, with the worker, or with the scheduler.
+    manager = getattr(dask_worker, "memory_manager", None)
+    return {"release": _release(), "memory": getattr(manager, "memory_limit", None) or 0}
+
+
+def _prove_shard(work: ShardWork, release: str) -> ShardProof | str:
+    """Prove a shard on the worker this runs on; an error is returned as text, see above."""
+    from distributed import get_worker
+
+    try:
+        if release != _release():  # a worker that came later
+            return f"a worker has zkpot {_release()}, not {release}"
+        with _alone:
+            return work.prove(get_worker().state.nthreads)
+    except ZkpotError as error:
+        return f"[{error.code}] {error.message}"
+    except Exception as error:
+        return f"the worker failed with {type(error).__name__}"

@@ -1,0 +1,257 @@
+"""The proofs kept in ``tests/golden/sumcheck``: how they are read, and how they were made.
+
+``python -m tests.golden.sumcheck_vectors`` writes them anew. That is right only if the protocol has
+changed on purpose: otherwise proofs made before would no longer verify, or would after a bug.
+The format is described in ``tests/golden/sumcheck/README.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from circuits.network import Architecture
+from circuits.sumcheck.affine import MatrixName
+from circuits.sumcheck.commitment import Matrix, commit, feature_rows
+from circuits.sumcheck.proof_bytes import parse
+from circuits.sumcheck.public import AccuracyInput, Metrics, Outputs, WellFormedInput
+from tests.attacks.sumcheck_lab import Bench, Made, count, prove
+from tests.attacks.sumcheck_lab_networks import bench, mlp, mlp_architecture, zoo
+from tests.attacks.sumcheck_lab_opening import Forgery, repair_sum, seed_bytes
+from tests.attacks.sumcheck_lab_product import prove_bench, prove_bench_well_formed
+from tests.attacks.sumcheck_lab_rounds import Cheats
+from tests.attacks.sumcheck_lab_witness import Lies, add_at, make_witness, residues, set_at
+
+FOLDER = Path(__file__).parent / "sumcheck"
+_COMMITMENT, _PROOF = 11, 12  # seeds
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One kept proof.
+
+    Attributes
+    ----------
+    name : str
+    bench : Bench
+        The secrets, and the public sizes.
+    relation : str
+        "accuracy" or "well-formed".
+    public : AccuracyInput or WellFormedInput
+    roots : dict
+        Of shard and model.
+    expected : (str, str)
+        Verdict of the fast and of the plain verifier: the check that fails, or "".
+    proof : bytes
+    """
+
+    name: str
+    bench: Bench
+    relation: str
+    public: AccuracyInput | WellFormedInput
+    roots: dict[MatrixName, bytes]
+    expected: tuple[str, str]
+    proof: bytes
+
+    def verdicts(self) -> tuple[str, str]:
+        """Ask both verifiers."""
+        relation = self.bench.relation
+        if self.relation == "well-formed":
+            relation = self.bench.well_formed
+        # The parts are not looked at; some kept proofs cannot even be parsed.
+        made = Made(relation, self.public, self.roots, None)  # type: ignore[arg-type]
+        return made.verdicts(self.proof)
+
+
+def names() -> list[str]:
+    """Return the names of all kept proofs."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def load(name: str) -> Vector:
+    """Read a kept proof."""
+    value = json.loads((FOLDER / f"{name}.json").read_text())
+    return Vector(
+        name,
+        _bench_from(value),
+        value["relation"],
+        _public_from(value["relation"], value["public"]),
+        {kind: bytes.fromhex(root) for kind, root in value["roots"].items()},
+        (value["expected"]["fast"], value["expected"]["plain"]),
+        (FOLDER / f"{name}.proof").read_bytes(),
+    )
+
+
+def save(vector: Vector) -> None:
+    """Write a proof to be kept."""
+    made = vector.bench
+    public = json.loads(vector.public.encode())
+    value = {
+        "relation": vector.relation,
+        "expected": dict(zip(("fast", "plain"), vector.expected, strict=True)),
+        "public": {k: v for k, v in public.items() if k not in _FIXED},
+        "roots": {name: root.hex() for name, root in vector.roots.items()},
+        "kappa": made.kappa,
+        "a": made.a,
+        "metrics": {f.name: getattr(made.metrics, f.name) for f in fields(Metrics)},
+        "group_count": made.group_count,
+        "architecture": made.architecture.to_dict(),
+        "secret": {
+            "weights": {name: array.tolist() for name, array in made.weights.items()},
+            "x": made.x.tolist(),
+            "y": list(made.y),
+            "groups": list(made.groups),
+        },
+    }
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps(value, indent=1)
+    (FOLDER / f"{vector.name}.json").write_text(text + "\n")
+    (FOLDER / f"{vector.name}.proof").write_bytes(vector.proof)
+
+
+_FIXED = ("protocol", "version", "relation")
+
+
+def _bench_from(value: Mapping[str, Any]) -> Bench:
+    secret = value["secret"]
+    return Bench(
+        Architecture.from_dict(value["architecture"]),
+        {name: np.array(array) for name, array in secret["weights"].items()},
+        np.array(secret["x"]),
+        secret["y"],
+        value["a"],
+        secret["groups"],
+        value["group_count"],
+        Metrics(**value["metrics"]),
+        value["kappa"],
+    )
+
+
+def _public_from(relation: str, value: Mapping[str, Any]) -> AccuracyInput | WellFormedInput:
+    if relation == "well-formed":
+        return WellFormedInput(**value)
+    tables = {
+        name: tuple(tuple(row) for row in table) if isinstance(table, list) else table
+        for name, table in value["outputs"].items()
+    }
+    return AccuracyInput(**{**value, "outputs": Outputs(**tables)})
+
+
+def commitments(made: Bench, lies: Lies | None = None) -> dict[MatrixName, Matrix]:
+    """Return the owners' commitments, made as the product makes them."""
+    witness = made.witness(lies)
+    profile = made.relation.profile
+    assert witness.model is not None
+    slots = residues(witness.model).reshape(-1, profile.row_slots)
+    return {
+        "shard": commit(feature_rows(residues(witness.shard), profile), seed_bytes(_COMMITMENT, 1)),
+        "model": commit(slots, seed_bytes(_COMMITMENT, 2)),
+    }
+
+
+def product_proof(made: Bench, relation: str) -> Made:
+    """Return the product's proof, with the randomness of the kept ones."""
+    matrices = commitments(made)
+    if relation == "well-formed":
+        return prove_bench_well_formed(made, {"shard": matrices["shard"]}, _PROOF)
+    return prove_bench(made, matrices, _PROOF)
+
+
+def _vector(name: str, made_for: Bench, made: Made, expected: str = "") -> Vector:
+    checks = _PLAIN.get(expected, expected)
+    return Vector(
+        name, made_for, made.relation.name, made.public, made.roots, (expected, checks), made.data
+    )
+
+
+_PLAIN = {"encoding": "format"}
+"""Checks that have another name in the plain verifier."""
+
+
+def _attack(made: Bench, lies: Lies | None = None, pretend: bool = False, **how: Any) -> Made:
+    """Return a proof of a witness with lies."""
+    matrices = commitments(made, lies)
+    witness = made.witness(lies, pretend=pretend)
+    public = made.public(matrices, count(witness, made.samples))
+    claim: Callable[[Outputs], Outputs] | None = how.pop("claim", None)
+    if claim:
+        public = replace(public, outputs=claim(public.outputs))
+    return prove(witness, matrices, public, seed=_PROOF, **how)
+
+
+def _attack_well_formed(made: Bench, lies: Lies) -> Made:
+    matrices: dict[MatrixName, Matrix] = {"shard": commitments(made, lies)["shard"]}
+    witness = make_witness(made.well_formed, made.shard(lies), None, lies)
+    public = WellFormedInput(made.kappa, made.a, made.shard_id(matrices), made.samples)
+    return prove(witness, matrices, public, seed=_PROOF)
+
+
+def _high_row(codeword: Any) -> None:
+    """Make the first row of a matrix no codeword."""
+    codeword[: len(codeword) // 2, 0] = 0
+
+
+def all_vectors() -> list[Vector]:
+    """Make all kept proofs."""
+    small, large = mlp(), zoo()
+    one = bench(mlp_architecture(), 1, 0, seed=28)
+    wrong_activation: Lies = {("output", "back"): add_at((7, 6), 1)}
+    activation = _attack(large, wrong_activation, pretend=True)
+    five: Lies = {("labels", ""): set_at((0, 0), 5)}
+    tampered = product_proof(small, "accuracy")
+    data = bytearray(tampered.data)
+    data[-1] ^= 1
+    late = replace(tampered, proof=parse(bytes(data), small.relation.shape))
+    columns = _vector("reject-changed-node", small, late, "columns")
+    too_many = _attack(small, claim=_one_more)
+    return [
+        _vector("accept-dense", small, product_proof(small, "accuracy")),
+        _vector("accept-convolution-pool-residual", large, product_proof(large, "accuracy")),
+        _vector("accept-one-sample", one, product_proof(one, "accuracy")),
+        _vector("accept-well-formed", small, product_proof(small, "well-formed")),
+        _vector("reject-one-more-correct", small, too_many, "sum"),
+        _vector(
+            "reject-wrong-activation", large, activation.reopened(Forgery(q=repair_sum)), "linear"
+        ),
+        _vector(
+            "reject-carried-to-the-leaves",
+            large,
+            _attack(large, wrong_activation, cheats=Cheats(carry="p")),
+            "sum",
+        ),
+        _vector(
+            "reject-no-codeword", one, _attack(one, forgery=Forgery(codeword=_high_row)), "proximity"
+        ),
+        columns,
+        _vector("reject-label-five", small, _attack_well_formed(small, five), "sum"),
+    ]
+
+
+def _one_more(outputs: Outputs) -> Outputs:
+    """Claim that one of class 0 that was taken for class 1 is right."""
+    (zero, *classes), (row, *rows) = outputs.per_class, outputs.confusion
+    (group, *groups) = outputs.groups
+    return Outputs(
+        outputs.correct + 1,
+        ((zero[0] + 1, zero[1]), *classes),
+        ((row[0] + 1, row[1] - 1, row[2]), *rows),
+        ((group[0] + 1, group[1]), *groups),
+    )
+
+
+def main() -> None:
+    """Write all kept proofs, having asked both verifiers."""
+    for vector in all_vectors():
+        found = vector.verdicts()
+        if found != vector.expected:
+            raise SystemExit(f"{vector.name}: {found}, expected {vector.expected}")
+        save(vector)
+
+
+if __name__ == "__main__":
+    main()
