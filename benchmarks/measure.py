@@ -22,8 +22,8 @@ class Measured:
     result: dict[str, Any]
 
 
-def run_zkpot(*arguments: str | Path) -> Measured:
-    """Run ``zkpot ARGUMENTS --json`` in a process of its own.
+def run_zkpot(cache: Path, *arguments: str | Path) -> Measured:
+    """Run ``zkpot ARGUMENTS --json`` in a process of its own, with compiled code kept in `cache`.
 
     Raises
     ------
@@ -33,7 +33,8 @@ def run_zkpot(*arguments: str | Path) -> Measured:
     command = [sys.executable, "-m", "zkpot", *map(str, arguments), "--json"]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
         # wait4 gives this child's own peak; the counter of all children never goes down.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - begin

@@ -11,8 +11,9 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -40,13 +41,18 @@ _HALO2_K: Final = 17
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+Run: TypeAlias = Callable[..., Measured]
+"""`run_zkpot` with a cache."""
+
+
 @dataclass(frozen=True)
 class Row:
     """Figures of one network on so many samples; times in seconds, sizes in bytes.
 
     `prove` is from starting the command to the finished bundle, the one-off commitment to the set
     (`commit`, with its proof of well-formedness) excluded. `verify` is the command with the fast
-    verifier; `verify_shards` is the time in the verifier itself.
+    verifier; `verify_shards` is the time in the verifier itself. `all` is every command, compiling
+    the model and committing to it included.
     """
 
     network: str
@@ -63,6 +69,7 @@ class Row:
     verify_shards_seconds: float
     proof_bytes: int
     security_bits: float
+    all_seconds: float
 
 
 @dataclass(frozen=True)
@@ -132,20 +139,23 @@ def run_suite(
     found: dict[str, Any] = {"rows": [], "halo2": [], "slopes": {}}
     for name in networks:
         model = models / NETWORKS[name]
+        run = partial(run_zkpot, folder / "machine-code")
         report(f"{name}: compiling machine code, which is kept")
-        cold = _measure(folder / f"{name}-warm", name, model, images, min(samples))
+        cold = _measure(run, folder / f"{name}-cold", name, model, images, samples[0])
         rows = []
         for count in samples:
             report(f"{name}: {count} samples")
-            rows.append(_measure(folder / f"{name}-{count}", name, model, images, count))
+            rows.append(_measure(run, folder / f"{name}-{count}", name, model, images, count))
         halo2 = None
         if halo2_samples:
             report(f"{name}: {halo2_samples} samples in ezkl's circuit")
-            halo2 = _measure_halo2(folder / f"{name}-halo2", name, model, images, halo2_samples)
+            halo2 = _measure_halo2(
+                run, folder / f"{name}-halo2", name, model, images, halo2_samples
+            )
             found["halo2"].append(asdict(halo2))
         found["rows"] += [asdict(row) for row in rows]
         found["slopes"][name] = _slope(rows, halo2) | {
-            "compile_seconds": cold.prove_seconds - rows[0].prove_seconds
+            "compile_seconds": cold.all_seconds - rows[0].all_seconds
         }
     return found
 
@@ -173,28 +183,28 @@ def _inputs(folder: Path, model: Path, images: Dataset, count: int) -> tuple[Pat
     return paths
 
 
-def _measure(folder: Path, name: str, model: Path, images: Dataset, count: int) -> Row:
+def _measure(run: Run, folder: Path, name: str, model: Path, images: Dataset, count: int) -> Row:
     data, public = _inputs(folder, model, images, count)
     secret, manifest = folder / "data" / "testset.secret", folder / "data" / "testset.json"
     circuit, bundle = folder / "model" / "circuit.json", folder / "bundle.zkpot"
     bits, weight_bits, activation_bits = _WIDTHS[name]
     widths = ("--weight-bits", weight_bits, "--activation-bits", activation_bits)
-    commit = run_zkpot("commit-data", data, "--for", model, "--classes", "10", "--bits", bits,
+    commit = run("commit-data", data, "--for", model, "--classes", "10", "--bits", bits,
                        *widths, "--out", folder / "data")  # fmt: skip
-    run_zkpot("compile", model, "--testset", manifest, "--data", public, *widths,
-              "--out", folder / "model")  # fmt: skip
-    run_zkpot("commit-model", "--circuit", circuit, "--weights",
-              folder / "model" / "weights.secret", "--out", folder / "model")  # fmt: skip
+    compiled = run("compile", model, "--testset", manifest, "--data", public, *widths,
+                   "--out", folder / "model")  # fmt: skip
+    committed = run("commit-model", "--circuit", circuit, "--weights",
+                    folder / "model" / "weights.secret", "--out", folder / "model")  # fmt: skip
     architecture, weights = load_weights(folder / "model" / "weights.secret")
     dataset = load_dataset(data, classes=10)
     compared = compare(model, architecture, weights, dataset.x, dataset.y, limit=1)
-    proved = run_zkpot(
+    proved = run(
         "prove", "--circuit", circuit, "--testset", manifest, "--testset-secret", secret,
         "--model-secret", folder / "model" / "model.secret", "--submitter", _SUBMITTER,
         "--out", bundle,
     )  # fmt: skip
-    verified = _verify(bundle, manifest, circuit)
-    inspected = run_zkpot("inspect", circuit).result
+    verified = _verify(run, bundle, manifest, circuit)
+    inspected = run("inspect", circuit).result
     seconds = {check["name"]: check["ms"] / 1000 for check in verified.result["checks"]}
     statement = proved.result["statement"]
     return Row(
@@ -212,16 +222,19 @@ def _measure(folder: Path, name: str, model: Path, images: Dataset, count: int) 
         verify_shards_seconds=seconds["sumcheck"],
         proof_bytes=proved.result["bytes"],
         security_bits=float(inspected["security_bits"]),
+        all_seconds=sum(one.seconds for one in (commit, compiled, committed, proved, verified)),
     )
 
 
-def _verify(bundle: Path, manifest: Path, circuit: Path) -> Measured:
-    return run_zkpot("verify", bundle, "--testset", manifest, "--circuit", circuit,
+def _verify(run: Run, bundle: Path, manifest: Path, circuit: Path) -> Measured:
+    return run("verify", bundle, "--testset", manifest, "--circuit", circuit,
                      "--submitter", _SUBMITTER, "--verifier", "fast",
                      "--insecure-dev-srs")  # fmt: skip
 
 
-def _measure_halo2(folder: Path, name: str, model: Path, images: Dataset, count: int) -> Halo2Row:
+def _measure_halo2(
+    run: Run, folder: Path, name: str, model: Path, images: Dataset, count: int
+) -> Halo2Row:
     """Prove a few samples in the halo2 backend's circuit, one a shard."""
     data, _ = _inputs(folder, model, images, count)
     manifest, circuit = folder / "data" / "testset.json", folder / "model" / "circuit.json"
@@ -232,16 +245,16 @@ def _measure_halo2(folder: Path, name: str, model: Path, images: Dataset, count:
         srs = srs_files.make_development(_HALO2_K)
     insecure = ("--srs", srs.path, "--insecure-dev-srs")
     try:
-        run_zkpot(
+        run(
             "commit-data", data, "--backend", "halo2", "--classes", "10", "--k", str(_HALO2_K),
             "--shard-size", "1", "--budget", "4", *insecure, "--for", model,
             "--out", folder / "data",
         )  # fmt: skip
-        run_zkpot("compile", model, "--testset", manifest, "--backend", "halo2",
+        run("compile", model, "--testset", manifest, "--backend", "halo2",
                   "--out", folder / "model")  # fmt: skip
     except RuntimeError as error:
         return Halo2Row(name, count, 0, 0, 0, 0, 0, refused=str(error).splitlines()[-1])
-    run_zkpot(
+    run(
         "commit-model", "--circuit", circuit, "--weights", folder / "model" / "weights.secret",
         *insecure, "--out", folder / "model",
     )  # fmt: skip
@@ -250,7 +263,7 @@ def _measure_halo2(folder: Path, name: str, model: Path, images: Dataset, count:
     assert isinstance(compiled, Halo2Circuit)
     derive(compiled, srs.path, proving=True, fresh=True)
     setup = time.monotonic() - begin
-    proved = run_zkpot(
+    proved = run(
         "prove", "--circuit", circuit, "--testset", manifest,
         "--testset-secret", folder / "data" / "testset.secret",
         "--model-secret", folder / "model" / "model.secret", "--submitter", _SUBMITTER,
@@ -262,6 +275,6 @@ def _measure_halo2(folder: Path, name: str, model: Path, images: Dataset, count:
         setup_seconds=setup,
         prove_seconds=proved.seconds,
         prove_bytes=max(proved.peak_bytes, proved.result["peak_rss"]),
-        verify_seconds=_verify(bundle, manifest, circuit).seconds,
+        verify_seconds=_verify(run, bundle, manifest, circuit).seconds,
         proof_bytes=proved.result["bytes"],
     )

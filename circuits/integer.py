@@ -75,7 +75,7 @@ def check_int64(architecture: Architecture) -> dict[str, int]:
                 reached.bit_length() + 1,
                 _INT64_BITS + 1,
                 "use fewer weight bits or fewer layers; deep networks need rescaling between "
-                "layers, which the sumcheck backend to come has",
+                "layers, which the sumcheck backend has",
             )
     return found
 

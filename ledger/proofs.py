@@ -117,4 +117,6 @@ def _pinned(ledger: Ledger, pins: TaskPins) -> tuple[Manifest, Circuit]:
     # but only a backend without keys may be pinned without one.
     if (pins.vk == NOTHING) != (pins.backend != "halo2"):
         raise ProofRejected("task", f"the task pins the verifying key {pins.vk}")
+    if pins.backend == "sumcheck" and pins.well_formed == NOTHING:
+        raise ProofRejected("task", "the test set was registered without being proven well-formed")
     return manifest, circuit

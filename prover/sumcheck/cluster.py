@@ -24,11 +24,14 @@ draws it from the operating system, and nothing of it is in a `ShardWork`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -44,6 +47,7 @@ CONNECT_SECONDS = 10.0
 LONELY_SECONDS = 60.0
 """How long a cluster may be without a worker; one that is started again takes seconds."""
 
+_LARGE_GRAPH = "distributed.admin.large-graph-warning-threshold"
 _LOOK_SECONDS = 5.0
 """Time between two looks whether there are workers."""
 _CLOSE_SECONDS = 5.0
@@ -109,22 +113,16 @@ class Cluster:
         from distributed import KilledWorker
 
         name = f"shard {work.public.shard}"
-        done = threading.Event()
-        with self._lock:
-            if stop.is_set():
-                raise WorkerFailed("proving was stopped")
-            future = self._client.submit(
-                _prove_shard, work, _release(), key=f"zkpot-{secrets.token_hex(16)}", pure=False
-            )
-            self._running.add(future)
-        future.add_done_callback(lambda _: done.set())
+        future = None
         try:
-            self._wait(done, name)
+            future = self._submit(work, stop)
+            self._wait(future, name)
             found = future.result()
         except KilledWorker as error:
             reason = f"{error.allowed_failures + 1} worker(s) died proving it"
         except CancelledError:
-            reason = "it was stopped, or the connection to the scheduler was lost"
+            stopped = stop.is_set()
+            reason = "proving was stopped" if stopped else "the scheduler, or the way to it, is lost"
         except ZkpotError:
             raise
         except Exception as error:
@@ -135,10 +133,10 @@ class Cluster:
                 return found
             reason = str(found)
         finally:
-            with self._lock:
-                self._running.discard(future)
-            # The scheduler forgets the secrets now, whatever else still refers to the future.
-            future.cancel()
+            if future is not None:
+                with self._lock:
+                    self._running.discard(future)
+                self._forget([future])
         raise WorkerFailed(f"{name}: {reason}", shard=work.public.shard)
 
     def kill(self) -> None:
@@ -149,11 +147,29 @@ class Cluster:
         """
         with self._lock:
             running = list(self._running)
-        if running:
-            self._client.cancel(running)
+        self._forget(running)
 
-    def _wait(self, done: threading.Event, name: str) -> None:
+    def _submit(self, work: ShardWork, stop: threading.Event) -> Any:
+        with self._lock:
+            if stop.is_set():
+                raise WorkerFailed("proving was stopped")
+            future = self._client.submit(
+                _prove_shard, work, _release(), key=f"zkpot-{secrets.token_hex(16)}", pure=False
+            )
+            self._running.add(future)
+            return future
+
+    def _forget(self, futures: list[Any]) -> None:
+        """Have the scheduler forget tasks and their secrets now, whatever else refers to them."""
+        # A scheduler that lost its client has forgotten them already.
+        with contextlib.suppress(Exception):
+            if futures:
+                self._client.cancel(futures)
+
+    def _wait(self, future: Any, name: str) -> None:
         """Wait for a shard, but not for workers that never come."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
         seen = time.monotonic()
         while not done.wait(_LOOK_SECONDS):
             if self._client.nthreads():
@@ -188,18 +204,25 @@ def connect(address: str, *, send_secrets: bool) -> Iterator[Cluster]:
         )
     try:
         import dask
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise InputError(
             f"{error.name} is not installed: this needs the extra, pip install 'zkpot[cluster]'"
         ) from None
     # A shard of large images is more than dask likes in a task; it would say so for each.
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+    with _quiet_client(), dask.config.set({_LARGE_GRAPH: "1 TB"}):
+        security = Security()  # of dask's configuration
         try:
-            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            # On a loop of its own, as the caller's thread may have one.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, _reach(address, security)).result()
+            client = Client(
+                address, timeout=CONNECT_SECONDS, security=security, set_as_default=False
+            )
         except Exception as error:  # dask raises many kinds
             raise InputError(
-                f"no connection to a dask scheduler at {address}: {error}", cluster=address
+                f"no dask scheduler answers at {address}: {str(error) or type(error).__name__}",
+                cluster=address,
             ) from None
         try:
             workers = _examine(client, address)
@@ -210,7 +233,36 @@ def connect(address: str, *, send_secrets: bool) -> Iterator[Cluster]:
             finally:
                 cluster.kill()
         finally:
-            client.close(timeout=_CLOSE_SECONDS)
+            # Where the scheduler is gone there is no good-bye to wait for.
+            with contextlib.suppress(OSError):
+                client.close(timeout=_CLOSE_SECONDS)
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Keep dask's client from logging: a lost connection is an error of ours, and one line."""
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+async def _reach(address: str, security: Any) -> None:
+    """Ask who answers at an address, and raise what goes wrong.
+
+    A Client that cannot connect may hang: it waits for ever for what is no scheduler, and its
+    clean-up, at some later collection of garbage, can stop the loop of another.
+    """
+    from distributed import rpc
+
+    arguments = security.get_connection_args("client")
+    async with rpc(address, timeout=CONNECT_SECONDS, connection_args=arguments) as peer:
+        found = await asyncio.wait_for(peer.identity(), CONNECT_SECONDS)
+    if found["type"] != "Scheduler":
+        raise ValueError(f"it is a {found['type']}")
 
 
 def _examine(client: Any, address: str) -> list[dict[str, Any]]:

@@ -107,7 +107,10 @@ def commit_rows(
 
 
 def slot_coefficients(
-    form: Affine, relation: Relation, vectors: Mapping[VectorName, U64Array], rows: Mapping[str, int]
+    form: Affine,
+    relation: Relation,
+    vectors: Mapping[VectorName, U64Array],
+    rows: Mapping[str, int],
 ) -> Coefficients:
     """Return the coefficient of every slot in an affine form."""
     size, n = 1 << relation.a, relation.profile.row_slots

@@ -18,8 +18,9 @@ from circuits.sumcheck.public import AccuracyInput, Outputs, WellFormedInput
 from circuits.sumcheck.relation import Relation
 from circuits.weights import Weights
 from prover.sumcheck.shard import prove_shard, prove_well_formed
-from tests.attacks.sumcheck_lab import Bench, Made
+from tests.attacks.sumcheck_lab import Bench
 from tests.attacks.sumcheck_lab_opening import seed_bytes
+from tests.attacks.sumcheck_lab_proof import Made
 
 
 @contextmanager

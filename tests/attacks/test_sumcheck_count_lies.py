@@ -11,16 +11,15 @@ import pytest
 from circuits.sumcheck.field_k import K
 from circuits.sumcheck.public import Metrics, Outputs
 from tests.attacks.sumcheck_lab import accepted, caught
+from tests.attacks.sumcheck_lab_fractions import Cheats
 from tests.attacks.sumcheck_lab_networks import mlp, zoo
-from tests.attacks.sumcheck_lab_rounds import Cheats
-from tests.attacks.sumcheck_lab_witness import Block, Edit, add_at, set_at
+from tests.attacks.sumcheck_lab_values import Block, Edit, add_at, set_at
 
 MLP = mlp()
 PLAIN = replace(MLP, metrics=Metrics())
 """The same, and only right predictions are counted."""
 HONEST = MLP.attack().public.outputs
 LOGITS = MLP.witness().blocks["logits", ""]
-MODEL = MLP.relation.model
 
 
 def predict(sample: int, *classes: int) -> Edit:
@@ -78,7 +77,7 @@ def test_a_tie_is_not_broken_for_a_later_class(chosen: int) -> None:
 
 
 def test_one_class_is_predicted() -> None:
-    """Not two, not none, not half of each; every lie here is of the largest margin there is."""
+    """Not two, not none, and none twice, though the sum be one."""
     caught(MLP.attack({("predictions", ""): predict(0, 0, 1)}), "F", "P one-hot")
     caught(MLP.attack({("predictions", ""): predict(0)}), "P one-hot")
     caught(MLP.attack({("predictions", ""): set_at((1, 0), 2)}), "F", "P one-hot")
@@ -222,21 +221,18 @@ def test_groups_and_confusion_are_of_what_is_committed(name: str) -> None:
     assert made.verdicts() == ("sum", "sum")
 
 
-@pytest.mark.parametrize(("claim", "broken"), [(1, "D*"), (2, "Y*"), (3, "W*"), (4, "Gamma*")])
+@pytest.mark.parametrize(
+    ("claim", "broken"),
+    [(1, "D*"), (2, "Y*"), (3, "W*"), (4, "Gamma*"), (5, "Yt*"), (6, "Pf*")],
+)
 def test_false_claims_that_fit_the_zero_check_are_caught(claim: int, broken: str) -> None:
     """One more right prediction, and one claim changed so that the last round fits."""
     change = per_class(0, 1, 0)
     error = MLP.attack(claim=change).broken["F"]
-    seen: list[list[K]] = []
-
-    def record(claims: list[K]) -> list[K]:
-        seen.append(claims)
-        return claims
 
     def step(claims: list[K]) -> list[K]:
         return [c + (i == claim) for i, c in enumerate(claims)]
 
-    MLP.attack(claim=change, cheats=Cheats(zero_claims=record))
     slope = MLP.attack(claim=change, cheats=Cheats(zero_claims=step)).broken["F"] - error
 
     def fit(claims: list[K]) -> list[K]:

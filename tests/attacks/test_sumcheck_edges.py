@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from circuits.errors import ZkpotError
 from circuits.integer import count_correct, run
 from circuits.network import Conv2d, Dense, Flatten, MaxPool, NumberFormat, Requantise, SumPool
 from circuits.sumcheck.public import Metrics
@@ -26,6 +27,7 @@ from tests.attacks.sumcheck_lab_networks import (
     mlp,
     mlp_architecture,
     network,
+    random_network,
     zoo,
 )
 from tests.attacks.sumcheck_lab_product import honest, honest_well_formed
@@ -118,6 +120,24 @@ def test_an_edges_shard_is_well_formed(edge: str) -> None:
     assert made_for.attack_well_formed(seed=4).data == made.data
 
 
+def test_random_networks_are_proven_alike() -> None:
+    """Networks of all kinds of layers: accepted by both, and the same bytes by both provers."""
+    rng = np.random.default_rng(11)
+    proven = 0
+    while proven < 6:
+        architecture, a = random_network(rng), int(rng.integers(0, 4))
+        made_for = bench(architecture, int(rng.integers(1, (1 << a) + 1)), a, seed=proven)
+        try:
+            depth = made_for.relation.depth
+        except ZkpotError:  # it cannot be proven
+            continue
+        if depth < 13:
+            made = honest(made_for, seed=3)
+            accepted(made)
+            assert made_for.attack(seed=3).data == made.data
+            proven += 1
+
+
 def test_all_equal_logits_predict_the_first_class() -> None:
     for edge in ("all weights zero", "all logits equal"):
         made_for = EDGES[edge]()
@@ -127,7 +147,7 @@ def test_all_equal_logits_predict_the_first_class() -> None:
 
 
 def test_tables_of_all_sizes_are_used() -> None:
-    """The edges have all kinds of lookups, one to three digits, tables that fill slots or do not."""
+    """The edges have all kinds of lookups, one to three digits, tables that fill slots or not."""
     relations = [make().relation for make in EDGES.values()]
     kinds = {segment.kind for relation in relations for segment in relation.lookups}
     assert kinds == {"direct", "quotient", "remainder", "increment", "limb", "weight"}

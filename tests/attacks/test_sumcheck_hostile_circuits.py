@@ -35,7 +35,7 @@ from tests.attacks.sumcheck_lab_networks import (
     network,
     random_network,
 )
-from tests.attacks.sumcheck_lab_witness import Block, Lies
+from tests.attacks.sumcheck_lab_values import Block, Lies
 from verifier.plain import Metrics as PlainMetrics
 from verifier.plain import ShardShape
 from verifier.plain import relation as plain

@@ -20,10 +20,11 @@ from circuits.sumcheck.field_jit import U64Array
 from circuits.sumcheck.field_k import ONE, ZERO, K, from_array
 from circuits.sumcheck.transcript import Transcript
 from circuits.sumcheck.vectors import k_add
-from tests.attacks.sumcheck_lab import Made, caught
+from tests.attacks.sumcheck_lab import caught
+from tests.attacks.sumcheck_lab_fractions import Cheats
 from tests.attacks.sumcheck_lab_networks import bench, mlp, mlp_architecture
-from tests.attacks.sumcheck_lab_rounds import Cheats
-from tests.attacks.sumcheck_lab_witness import Block
+from tests.attacks.sumcheck_lab_proof import Made
+from tests.attacks.sumcheck_lab_values import Block
 from verifier.plain.transcript import Transcript as PlainTranscript
 
 SHIFTS = (40, -11, 3)

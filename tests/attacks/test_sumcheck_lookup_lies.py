@@ -12,12 +12,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from circuits.sumcheck.field_jit import MODULUS
+from circuits.sumcheck.field_arrays import k_batch_inverse
+from circuits.sumcheck.field_jit import MODULUS, U64Array
+from circuits.sumcheck.field_k import from_array
+from circuits.sumcheck.sums import k_total
+from circuits.sumcheck.vectors import k_multiply
 from tests.attacks.sumcheck_lab import Bench, accepted, caught
+from tests.attacks.sumcheck_lab_fractions import Cheats
 from tests.attacks.sumcheck_lab_networks import mlp, zoo
 from tests.attacks.sumcheck_lab_opening import Forgery
-from tests.attacks.sumcheck_lab_rounds import Cheats
-from tests.attacks.sumcheck_lab_witness import Block, Edit, Lies, add_at, set_at
+from tests.attacks.sumcheck_lab_values import Block, Edit, Lies, add_at, set_at
 
 HALF = (MODULUS + 1) // 2
 BENCHES = {"mlp": mlp(), "zoo": zoo()}
@@ -78,7 +82,7 @@ def test_the_lies_change_the_counts() -> None:
 
 
 def test_a_table_does_not_pay_for_another() -> None:
-    """A quotient out of range is a value of the table of remainders, which has more than it says."""
+    """A quotient out of range is a value of the table of remainders, which counts one more."""
     bench = BENCHES["mlp"]
     lies = {("quotient", "relu"): set_at((0, 0), 6), ("output", "relu"): set_at((0, 0), 0)}
     relation, missing = bench.relation, bench.witness(lies)
@@ -162,6 +166,25 @@ def test_a_false_claim_on_the_leaves_is_caught(carry: str, broken: str) -> None:
     caught(bench.attack(lies, cheats=Cheats(carry=carry)), broken)
 
 
+@pytest.mark.parametrize("part", ["numerator", "denominator"])
+def test_fractions_that_are_made_to_add_up_are_caught(part: str) -> None:
+    """By a numerator beyond the last slot, where there are none, or by a lookup's denominator."""
+    bench = BENCHES["zoo"]
+    assert bench.relation.slots < 1 << bench.relation.slot_bits
+
+    def pay(numerators: U64Array, denominators: U64Array) -> None:
+        missing = -k_total(k_multiply(numerators, k_batch_inverse(denominators)))
+        if part == "numerator":
+            numerators[-1] = missing.to_array()
+        else:
+            first = (missing + 1 / from_array(denominators[:1])[0]).inverse()
+            denominators[0] = first.to_array()
+
+    lies = {("output", "back"): add_at((7, 6), 1)}
+    broken = {"numerator": "p", "denominator": "z* m*"}[part]
+    caught(bench.attack(lies, cheats=Cheats(leaves=pay)), broken)
+
+
 @pytest.mark.parametrize(("factor", "broken"), [(0, "z*"), (1, "m*")])
 def test_a_false_claim_on_inputs_or_weights_is_caught(factor: int, broken: str) -> None:
     """The last claims are made to fit the linear layers, and are not those of what is committed."""
@@ -175,6 +198,35 @@ def test_a_false_claim_on_inputs_or_weights_is_caught(factor: int, broken: str) 
         return found
 
     caught(bench.attack(lies, pretend=True, cheats=Cheats(linear_claims=fit)), broken)
+
+
+@pytest.mark.parametrize("name", ["first.weight", "second.weight", "second.bias"])
+def test_every_layer_is_of_the_committed_model(name: str) -> None:
+    """One layer of another model, used consistently; the model's commitment is opened as it is."""
+    bench = BENCHES["mlp"]
+    span = bench.relation.model.span(name)
+
+    def other(slots: Block) -> None:
+        slots[span] = slots[span][::-1].copy()
+
+    made = bench.prove(bench.witness({("weights", ""): other}), bench.commit(bench.witness()))
+    assert set(made.broken) == ({"z* m*"} if name.endswith("bias") else {"z* m*", "m*"})
+    assert made.verdicts() == ("sum", "sum")
+
+
+@pytest.mark.parametrize(
+    ("role", "broken"), [("inputs", "z*"), ("labels", "Y*"), ("groups", "Gamma*")]
+)
+def test_samples_are_the_committed_ones(role: str, broken: str) -> None:
+    """Other samples, labels or groups, used consistently, under the shard's commitment."""
+    bench = BENCHES["mlp"]
+
+    def other(block: Block) -> None:
+        block[:, :3] = block[:, :3][::-1].copy()
+
+    made = bench.prove(bench.witness({(role, ""): other}), bench.commit(bench.witness()))
+    assert broken in made.broken
+    assert made.verdicts() == ("sum", "sum")
 
 
 def test_a_bias_is_not_looked_up() -> None:

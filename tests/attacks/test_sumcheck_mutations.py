@@ -14,8 +14,9 @@ import pytest
 from circuits.sumcheck.field_jit import MODULUS
 from circuits.sumcheck.proof_bytes import MATRICES
 from circuits.sumcheck.public import AccuracyInput, Outputs
-from tests.attacks.sumcheck_lab import Made, accepted
+from tests.attacks.sumcheck_lab import accepted
 from tests.attacks.sumcheck_lab_networks import mlp, zoo
+from tests.attacks.sumcheck_lab_proof import Made
 
 MLP = mlp()
 PROOFS = {"accuracy": MLP.attack(), "well-formed": MLP.attack_well_formed()}
@@ -108,7 +109,9 @@ def test_no_element_has_a_second_form(relation: str, value: int) -> None:
 
 def test_a_zero_cannot_be_written_as_the_modulus() -> None:
     """The same element, in its other form: a proof with zero pads has zeros to rewrite."""
-    made = MLP.attack(pads=lambda pads: pads.__setitem__(slice(None), [type(pads[0])(0)] * len(pads)))
+    made = MLP.attack(
+        pads=lambda pads: pads.__setitem__(slice(None), [type(pads[0])(0)] * len(pads))
+    )
     accepted(made)
     zeros = np.argwhere(made.proof.differences[:, 0] == 0)
     assert len(zeros)

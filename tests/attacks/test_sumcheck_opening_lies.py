@@ -1,4 +1,4 @@
-"""Lies of the opening: masks, pads, products, and rows that are no codewords (docs/protocol.md, 6)."""
+"""Lies of the opening (docs/protocol.md, 6): masks, pads, products, rows that are no codewords."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from circuits.sumcheck.field_jit import MODULUS, U64Array
-from circuits.sumcheck.field_k import K
 from circuits.sumcheck.field_arrays import from_signed
+from circuits.sumcheck.field_jit import MODULUS, U64Array
+from circuits.sumcheck.field_k import K, from_array
 from circuits.sumcheck.ntt_tables import coset_points
 from circuits.sumcheck.randomness import Randomness
 from circuits.sumcheck.transcript import Transcript
@@ -18,6 +18,7 @@ from prover.sumcheck.channel import MaskingChannel, draw_pads
 from tests.attacks.sumcheck_lab import accepted, caught
 from tests.attacks.sumcheck_lab_networks import mlp, zoo
 from tests.attacks.sumcheck_lab_opening import Forgery, repair_sum
+from tests.attacks.sumcheck_lab_product import honest
 
 MLP = mlp()
 HONEST = MLP.attack()
@@ -176,7 +177,7 @@ def test_a_false_product_with_a_false_check_is_caught() -> None:
 
 
 def test_pads_that_are_known_prove_as_well_as_others() -> None:
-    """Pads serve secrecy, not soundness: all zero, they make an accepted proof that hides nothing."""
+    """Pads serve secrecy, not soundness: all zero, they make an accepted proof."""
 
     def clear(pads: list[K]) -> None:
         pads[:] = [K(0)] * len(pads)
@@ -185,28 +186,26 @@ def test_pads_that_are_known_prove_as_well_as_others() -> None:
 
 
 def test_the_prover_uses_no_pad_twice() -> None:
-    """The product's prover runs out of pads rather than mask two values alike."""
+    """The product's prover stops rather than mask two values, or open two differences, alike."""
     schedule = MLP.relation.schedule
     pads = draw_pads(schedule, Randomness(bytes(32)))
     channel = MaskingChannel(schedule, Transcript(), bytes(32), pads)
-    values = [K(5)] * schedule.messages
-    masked = channel.mask(values, len(values))
-    assert len(set(masked)) == len(masked)
-    with pytest.raises(StopIteration):
-        channel.mask([K(5)], 1)
-    channel.differences(K(3, 4))
+    channel.open_products(K(3, 4))
     with pytest.raises(AssertionError):
-        channel.differences(K(5, 6))
+        channel.open_products(K(5, 6))
+    channel.send("claims", [K(5)] * schedule.messages, schedule.messages)
+    assert len({(m.c0, m.c1) for m in channel.messages}) == schedule.messages
+    with pytest.raises(AssertionError):
+        channel.send("claims", [K(5)], 1)
 
 
-def test_a_pad_left_over_is_noticed() -> None:
-    schedule = MLP.relation.schedule
-    channel = MaskingChannel(
-        schedule, Transcript(), bytes(32), draw_pads(schedule, Randomness(bytes(32)))
-    )
-    channel.mask([K(5)] * (schedule.messages - 1), schedule.messages - 1)
-    with pytest.raises(AssertionError):
-        channel.finish()
+def test_the_products_pads_are_as_the_workbenchs() -> None:
+    """Independent but for the products: no pad, nor x', occurs twice in a proof matrix."""
+    made = honest(MLP)
+    shown = from_array(draw_pads(MLP.relation.schedule, Randomness()))
+    assert len(set(shown)) == MLP.relation.schedule.pads
+    values = made.proof.messages
+    assert len({tuple(v) for v in values.tolist()}) == len(values)
 
 
 def test_a_proof_of_one_shard_is_none_of_another() -> None:

@@ -9,10 +9,10 @@ import pytest
 from circuits.sumcheck.field_jit import MODULUS
 from circuits.sumcheck.public import Metrics
 from tests.attacks.sumcheck_lab import accepted, caught
+from tests.attacks.sumcheck_lab_fractions import Cheats
 from tests.attacks.sumcheck_lab_networks import mlp, zoo
 from tests.attacks.sumcheck_lab_opening import Forgery
-from tests.attacks.sumcheck_lab_rounds import Cheats
-from tests.attacks.sumcheck_lab_witness import Block, Edit, Lies, add_at, set_at
+from tests.attacks.sumcheck_lab_values import Block, Edit, Lies, add_at, set_at
 
 MLP = mlp()
 HALF = (MODULUS + 1) // 2
@@ -103,9 +103,7 @@ def test_a_sum_over_padding_does_not_cancel() -> None:
 
 
 def test_a_full_shard_has_no_padding_to_check() -> None:
-    full = replace(
-        MLP, x=MLP.x.repeat(2, axis=0)[:4], y=[*MLP.y, 1], groups=[*MLP.groups, 0]
-    )
+    full = replace(MLP, x=MLP.x.repeat(2, axis=0)[:4], y=[*MLP.y, 1], groups=[*MLP.groups, 0])
     accepted(full.attack_well_formed())
     accepted(full.attack())
 

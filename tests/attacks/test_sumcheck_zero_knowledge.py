@@ -21,7 +21,7 @@ from circuits.sumcheck.field_k import from_array
 from circuits.sumcheck.public import Metrics, Outputs, WellFormedInput
 from tests.attacks.sumcheck_lab import Bench, count
 from tests.attacks.sumcheck_lab_exchange import exchanged
-from tests.attacks.sumcheck_lab_networks import bench, network
+from tests.attacks.sumcheck_lab_networks import bench, network, random_weights
 from tests.attacks.sumcheck_lab_ranks import MASKS, View, joined, rank_of, view_of
 from tests.attacks.sumcheck_lab_shown import (
     Chosen,
@@ -150,6 +150,36 @@ def test_another_witness_makes_the_same_proof(relation: str, metrics: Metrics) -
     assert any((one.weights[name] != other.weights[name]).any() for name in one.weights)
     shown = proven(one, relation)
     same(shown, exchanged([shown], other)[0])
+
+
+@pytest.mark.parametrize("known", ["shard", "model"])
+def test_who_knows_one_side_learns_nothing_of_the_other(known: str) -> None:
+    """The samples' owner knows the shard's random coefficients too, and the model's owner those."""
+    one = toys(1)[0]
+    rng = np.random.default_rng(3)
+    for seed in range(100):
+        if known == "shard":
+            other = replace(one, weights=random_weights(TOY, seed))
+        else:
+            other = replace(
+                one, x=rng.integers(0, 2, one.x.shape), y=rng.integers(0, 2, 2).tolist()
+            )
+        same_counts = count(other.witness(), 2) == count(one.witness(), 2)
+        if same_counts and (other.witness().leaves[0][0] != one.witness().leaves[0][0]).any():
+            break
+    shown = proven(one, "accuracy")
+    (again,) = exchanged([shown], other)
+    for part in ("values", "tail"):
+        mine, theirs = (getattr(s.matrices[known], part) for s in (shown, again))  # type: ignore[index]
+        assert np.array_equal(mine, theirs)
+    assert again.view.keys() == shown.view.keys()
+    for name, part in shown.view.items():
+        assert np.array_equal(again.view[name], part), name
+    # And by ranks: nothing is told apart where the known matrix is given.
+    found = view(shown)
+    rest = np.array([c[0] != known for c in found.coordinates])
+    coordinates = [c for c in found.coordinates if c[0] != known]
+    assert View(coordinates, found.shown[rest]).leaked(SUM) == 0
 
 
 def test_proofs_within_the_budget_are_those_of_another_witness() -> None:

@@ -20,12 +20,14 @@ from circuits.sumcheck.affine import MatrixName
 from circuits.sumcheck.commitment import Matrix, commit, feature_rows
 from circuits.sumcheck.proof_bytes import parse
 from circuits.sumcheck.public import AccuracyInput, Metrics, Outputs, WellFormedInput
-from tests.attacks.sumcheck_lab import Bench, Made, count, prove
+from tests.attacks.sumcheck_lab import Bench, count
+from tests.attacks.sumcheck_lab_fractions import Cheats
 from tests.attacks.sumcheck_lab_networks import bench, mlp, mlp_architecture, zoo
 from tests.attacks.sumcheck_lab_opening import Forgery, repair_sum, seed_bytes
 from tests.attacks.sumcheck_lab_product import prove_bench, prove_bench_well_formed
-from tests.attacks.sumcheck_lab_rounds import Cheats
-from tests.attacks.sumcheck_lab_witness import Lies, add_at, make_witness, residues, set_at
+from tests.attacks.sumcheck_lab_proof import Made, prove
+from tests.attacks.sumcheck_lab_values import Lies, add_at, residues, set_at
+from tests.attacks.sumcheck_lab_witness import make_witness
 
 FOLDER = Path(__file__).parent / "sumcheck"
 _COMMITMENT, _PROOF = 11, 12  # seeds
@@ -225,7 +227,10 @@ def all_vectors() -> list[Vector]:
             "sum",
         ),
         _vector(
-            "reject-no-codeword", one, _attack(one, forgery=Forgery(codeword=_high_row)), "proximity"
+            "reject-no-codeword",
+            one,
+            _attack(one, forgery=Forgery(codeword=_high_row)),
+            "proximity",
         ),
         columns,
         _vector("reject-label-five", small, _attack_well_formed(small, five), "sum"),

@@ -1,4 +1,4 @@
-"""Kept proofs: what was accepted stays accepted, what was rejected stays rejected, byte for byte."""
+"""Kept proofs: accepted ones stay accepted, rejected ones rejected, and both their bytes."""
 
 from __future__ import annotations
 
