@@ -20,7 +20,7 @@ from circuits.halo2.plan import require_memory
 from circuits.halo2.testset import Halo2Part
 from verifier import halo2
 from verifier.evm import SolidityVerifier
-from verifier.question import Expectation, Options, Step, require_same
+from verifier.question import Expectation, Options, Step, count, require_same
 from verifier.yul import UnsupportedVerifier
 
 
@@ -65,9 +65,9 @@ class Halo2Checks:
 
     def steps(self) -> Iterator[Step]:
         """Yield the checks, from the shards to the proofs."""
-        proofs = f"{len(self.bundle.proofs)} proofs"
+        proofs = count(len(self.bundle.proofs), "proof")
         wanted = self.options.verifiers
-        yield Step("shards", self._shards, f"{len(self.part.shards)} shards, each once")
+        yield Step("shards", self._shards, f"{count(len(self.part.shards), 'shard')}, each once")
         yield Step("model", self._model, self.bundle.statement.model)
         yield Step("srs", self._srs, self.circuit.srs)
         yield Step("keys", _examined("keys", self._derive))

@@ -113,6 +113,11 @@ class BundleChecks(Protocol):
         """Yield the checks that are the backend's own, from the shards to the proofs."""
 
 
+def count(number: int, what: str) -> str:
+    """Return a number of things for a person."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def require_same(check: str, what: str, expected: object, found: object) -> None:
     """Raise ProofRejected, naming both, if two values differ."""
     if expected != found:

@@ -5,10 +5,11 @@
 >>> statement = verdict.require()  # doctest: +SKIP
 """
 
+from circuits.backends import load_circuit, load_model
 from circuits.bundle import Bundle
 from circuits.errors import ZkpotError
-from circuits.halo2.circuit import Circuit
 from circuits.statement import Context, Statement
+from circuits.sumcheck.wellformed import WellFormed
 from circuits.testset import Manifest
 from verifier.verdict import Check, Verdict
 from verifier.verify import Options
@@ -17,16 +18,18 @@ from zkpot.api import commit_data, commit_model, compile_model, prove, verify
 __all__ = [
     "Bundle",
     "Check",
-    "Circuit",
     "Context",
     "Manifest",
     "Options",
     "Statement",
     "Verdict",
+    "WellFormed",
     "ZkpotError",
     "commit_data",
     "commit_model",
     "compile_model",
+    "load_circuit",
+    "load_model",
     "prove",
     "verify",
 ]

@@ -19,6 +19,7 @@ from circuits.halo2 import srs as srs_files
 from circuits.halo2.plan import DEFAULT_K
 from circuits.statement import Context
 from ledger import Ledger
+from verifier.question import count
 from zkpot import backends
 from zkpot.training import DatasetName, train_classifier
 
@@ -256,8 +257,9 @@ class Demo:
         self.say(f"  proving           {self.prove_seconds:.1f} s{proving}, "
                  f"{self.prove_seconds / statement.samples:.3f} s a sample")  # fmt: skip
         self.say(f"  verifying         {self.verify_seconds:.1f} s{verifying}, both verifiers")
+        proofs = count(len(bundle.proofs), "proof")
         self.say(f"  bundle            {len(bundle.encode()):,} bytes, "
-                 f"{len(bundle.proofs)} proofs of {len(bundle.proofs[0]):,} bytes")  # fmt: skip
+                 f"{proofs} of {len(bundle.proofs[0]):,} bytes")  # fmt: skip
         self.say(f"  peak memory       {peak_bytes / 2**30:.2f} GB in any one process")
         self.say(f"  all of it         {time.monotonic() - self.began:.0f} s")
         self.say(

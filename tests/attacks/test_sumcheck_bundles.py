@@ -71,20 +71,17 @@ def rejected(bundle: Bundle, expected: Expectation) -> str:
 
 
 def fewer(outputs: Outputs) -> Outputs:
-    """Return the counts without one of the wrong predictions, or of the right ones."""
-    for true, row in enumerate(outputs.confusion):
-        for predicted, found in enumerate(row):
-            if found:
-                hit = true == predicted
-                confusion = [list(r) for r in outputs.confusion]
-                confusion[true][predicted] -= 1
-                classes = [list(r) for r in outputs.per_class]
-                classes[true] = [classes[true][0] - hit, classes[true][1] - 1]
-                groups = [list(r) for r in outputs.groups]
-                groups[0] = [groups[0][0] - hit, groups[0][1] - 1]
-                tables = [tuple(map(tuple, t)) for t in (classes, confusion, groups)]
-                return Outputs(outputs.correct - hit, *tables)
-    raise AssertionError
+    """Return the counts of all samples but one."""
+    classes, confusion, groups = map(
+        np.array, (outputs.per_class, outputs.confusion, outputs.groups)
+    )
+    true, predicted = np.argwhere(confusion)[0]
+    hit = int(true == predicted)
+    confusion[true, predicted] -= 1
+    classes[true] -= (hit, 1)
+    groups[np.argmax(groups[:, 0])] -= (hit, 1)
+    tables = (tuple(map(tuple, table.tolist())) for table in (classes, confusion, groups))
+    return Outputs(outputs.correct - hit, *tables)
 
 
 def outputs_of(bundle: Bundle) -> tuple[Outputs, ...]:

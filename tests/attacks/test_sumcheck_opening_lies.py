@@ -199,8 +199,8 @@ def test_the_prover_uses_no_pad_twice() -> None:
         channel.send("claims", [K(5)], 1)
 
 
-def test_the_products_pads_are_as_the_workbenchs() -> None:
-    """Independent but for the products: no pad, nor x', occurs twice in a proof matrix."""
+def test_all_pads_of_the_product_differ() -> None:
+    """No pad, nor z, x', z', occurs twice in a proof matrix, nor a masked value in a proof."""
     made = honest(MLP)
     shown = from_array(draw_pads(MLP.relation.schedule, Randomness()))
     assert len(set(shown)) == MLP.relation.schedule.pads

@@ -19,7 +19,7 @@ from circuits.sumcheck.match import testset_differences
 from circuits.sumcheck.outputs import total
 from circuits.sumcheck.plan import require_memory
 from circuits.sumcheck.testset import SumcheckPart
-from verifier.question import Expectation, Options, Step, require_same
+from verifier.question import Expectation, Options, Step, count, require_same
 from verifier.sumcheck.claim import Claim, wants_fast, wants_plain
 from verifier.sumcheck.wellformed import verify_well_formed
 
@@ -58,10 +58,11 @@ class SumcheckChecks:
 
     def steps(self) -> Iterator[Step]:
         """Yield the checks, from the shards to the proofs."""
-        proofs = f"{len(self.bundle.proofs)} proofs"
-        yield Step("shards", self._shards, f"{len(self.part.shards)} shards, each once")
+        proofs = count(len(self.bundle.proofs), "proof")
+        shards = count(len(self.part.shards), "shard")
+        yield Step("shards", self._shards, f"{shards}, each once")
         yield Step("model", self._model, self.bundle.statement.model)
-        yield Step("well-formed", self._well_formed, f"{len(self.part.shards)} shards")
+        yield Step("well-formed", self._well_formed, shards)
         yield Step("parameters", self._parameters, f"profile {self.circuit.kappa}")
         wanted = self.options.verifiers
         if wants_fast(wanted):

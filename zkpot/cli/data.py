@@ -10,6 +10,7 @@ import click
 from circuits.halo2.circuit import MAX_K, MIN_K
 from circuits.sumcheck.wellformed import path_beside
 from circuits.testset import MAX_BUDGET, SMALLEST_GROUP
+from verifier.question import count
 from zkpot.api import commit_data as commit
 from zkpot.backends.base import DEFAULT_MEMORY
 from zkpot.cli._output import (
@@ -72,7 +73,7 @@ SECRET_NAME = "testset.secret"  # noqa: S105
 @click.option(
     "--budget",
     type=click.IntRange(1, MAX_BUDGET),
-    show_default="32, or what one proof can be cheaply",
+    show_default="for sumcheck 16 or more, as many as the profile hides; for halo2 32",
     help="Proofs that may be published against this set.",
 )
 @click.option(
@@ -139,8 +140,8 @@ def commit_data(
     )
     for part in manifest.parts:
         out.text(
-            f"  {part.backend}: {len(part.shards)} shards of {part.shard_size}, "
-            f"{part.proofs} proofs may be published ({part.size})"
+            f"  {part.backend}: {count(len(part.shards), 'shard')} of {part.shard_size}, "
+            f"{count(part.proofs, 'proof')} may be published ({part.size})"
         )
     out.text(f"  test set  {manifest.testset_id}")
     for path in public:

@@ -23,6 +23,7 @@ from circuits.halo2.keys import home
 from circuits.sumcheck.wellformed import WellFormed
 from circuits.testset import Manifest
 from prover.calibrate import calibrate, machine_speed
+from verifier.question import count
 from zkpot import backends
 from zkpot.backends.base import DEFAULT_MEMORY
 from zkpot.cli._output import FILE, Memory, Output, command_output, size_text, time_text
@@ -42,7 +43,9 @@ def estimate(circuit_file: Path, testset: Path, memory: int, jobs: int | None, o
     cost = backend.cost(circuit, manifest, memory, jobs)
     speed = machine_speed(backend.name)
     keys = f"keys {time_text(cost.setup_seconds)}, " if cost.setup_seconds else ""
-    out.text(f"{cost.shards} shards of {circuit.shard_size} samples, {cost.jobs} at a time")
+    out.text(
+        f"{count(cost.shards, 'shard')} of {circuit.shard_size} samples, {cost.jobs} at a time"
+    )
     out.text(f"  time         {time_text(cost.seconds)}  ({keys}a shard "
              f"{time_text(cost.shard_seconds)})")  # fmt: skip
     out.text(f"  memory       {size_text(cost.peak_bytes)}")

@@ -14,6 +14,7 @@ from circuits.errors import InputError, ShapeMismatch
 from circuits.network import macs
 from circuits.testset import MAX_BUDGET, Manifest
 from circuits.weights_file import load_weights, save_weights
+from verifier.question import count
 from zkpot import backends
 from zkpot.api import commit_model as commit
 from zkpot.api import compile_model
@@ -128,7 +129,7 @@ def compile_(
     keys = f"keys {time_text(cost.setup_seconds)}, " if cost.setup_seconds else ""
     key = f"proving key {size_text(cost.key_bytes)}, " if cost.key_bytes else ""
     out.text(
-        f"  estimate: {keys}{cost.shards} proofs of {time_text(cost.shard_seconds)}; "
+        f"  estimate: {keys}{count(cost.shards, 'proof')} of {time_text(cost.shard_seconds)}; "
         f"{size_text(cost.peak_bytes)} memory, {key}proofs {size_text(cost.proof_bytes)}"
     )
     out.text(f"  circuit   {circuit.digest}")
@@ -173,7 +174,8 @@ def commit_model(
     )
     opening.save(folder / SECRET_NAME)
     commitment.save(folder / COMMITMENT_NAME)
-    out.text(f"committed to the model; {commitment.budget} shard proofs may be published with it")
+    proofs = count(commitment.budget, "shard proof")
+    out.text(f"committed to the model; {proofs} may be published with it")
     out.text(f"  model     {commitment.model_id}")
     out.text(f"  publish   {folder / COMMITMENT_NAME}")
     out.text(f"  keep      {folder / SECRET_NAME}  (secret)")

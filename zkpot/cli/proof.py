@@ -13,6 +13,7 @@ from circuits.encoding import write_atomic
 from circuits.errors import InputError
 from circuits.sumcheck.wellformed import path_beside
 from circuits.testset import Manifest
+from verifier.question import count
 from verifier.verdict import Verdict
 from verifier.verify import Options, Verifiers
 from zkpot.api import prove as prove_bundle
@@ -106,8 +107,8 @@ def prove(
     out.text(f"proved: {statement.correct} of {statement.samples} right "
              f"({statement.correct / statement.samples:.2%})")  # fmt: skip
     out.text(
-        f"  {time_text(seconds)} in all; {report.proven} shards proven, {report.resumed} resumed; "
-        f"peak {size_text(report.peak_rss)} a process; bundle {size_text(len(data))}"
+        f"  {time_text(seconds)} in all; {count(report.proven, 'shard')} proven, "
+        f"{report.resumed} resumed; peak {size_text(report.peak_rss)} a process; bundle {size_text(len(data))}"
     )
     out.text(f"  bundle    {bundle_file}")
     if bundle.srs_insecure:
