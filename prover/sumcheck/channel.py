@@ -57,10 +57,11 @@ class MaskingChannel(Channel):
     def mask(self, values: Sequence[K] | None, count: int) -> list[K]:
         """Return the values, each plus the next pad."""
         # A pad that masks two values would give away their difference. There is one for each
-        # message that is kept, and messages are only ever appended.
-        assert values is not None
-        assert len(values) == count
-        assert len(self.messages) == self.sent <= self._schedule.messages - count
+        # message that is kept, and messages are only ever appended. Not an assert statement, which
+        # `python -O` would remove.
+        kept = len(self.messages) == self.sent <= self._schedule.messages - count
+        if values is None or len(values) != count or not kept:
+            raise AssertionError("a pad would be used twice, or a message has another length")
         masked = [value + self._pads[self.sent + i] for i, value in enumerate(values)]
         self.messages += masked
         return masked
@@ -68,7 +69,8 @@ class MaskingChannel(Channel):
     def differences(self, epsilon: K) -> list[K]:
         """Return d_j = epsilon x - x' for every product."""
         # A second epsilon would give away x.
-        assert not self.opened
+        if self.opened:
+            raise AssertionError("differences are opened once")
         first = self._schedule.messages
         for number, (i, _) in enumerate(self._schedule.products):
             self.opened.append(epsilon * self._pads[i] - self._pads[first + 3 * number + 1])
