@@ -97,7 +97,7 @@ class Halo2Job:
     def prepare(self, progress: Progress) -> None:
         """Derive the keys."""
         progress("keys", 0, 1)
-        assert self._keys
+        _ = self._keys
         progress("keys", 1, 1)
 
     def key(self, shard: int) -> dict[str, str]:

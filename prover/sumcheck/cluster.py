@@ -6,16 +6,15 @@ the cluster's answers are pickles, which can run code here: use a cluster of you
 
 How they travel: a `ShardWork` is an argument of its task, and not scattered data.
 
-* A task's arguments stay in memory, at the scheduler and at one worker, until the task is done and
-  forgotten. As many shards are there at a time as are being proven. What is scattered is a result
-  to dask, which it may write to disk in the clear when a worker's memory is full.
+* Arguments stay in memory, at the scheduler and at one worker, until the task is forgotten, and
+  only the shards at work are there. Scattered data is a result to dask, which it may write to disk
+  in the clear when a worker's memory is full.
 * Scattered data is lost with its worker. A task is run again by the scheduler, which has it.
-* Keeping the secrets from the scheduler would not keep them from who controls it: it tells the
-  workers what to run.
+* Who controls the scheduler tells the workers what to run: to keep it from there saves nothing.
 
 dask's logs, dashboard and state dumps quote a task's key, arguments and exception. The key is
-random, so no hash of a secret either; `ShardWork` shows the number of its shard only; and the task
-returns errors instead of raising them.
+random, and no hash of a secret; `ShardWork` shows the number of its shard only; and errors are
+returned, not raised.
 
 A worker may die after it made a proof and before it handed it over; then a second proof is made of
 one counted opening. Only one of them leaves the cluster. They share no randomness: `prove_shard`
@@ -33,13 +32,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from circuits.errors import InputError, OutOfMemory, WorkerFailed, ZkpotError
-from circuits.sumcheck.circuit import PROTOCOL, Circuit
+from circuits.sumcheck.circuit import Circuit
 from circuits.sumcheck.plan import estimate
 from prover.shard_proof import ShardProof
+from prover.sumcheck.cluster_worker import about, prove_work, release
 from prover.sumcheck.work import ShardWork
 
 CONNECT_SECONDS = 10.0
@@ -52,9 +51,6 @@ _LOOK_SECONDS = 5.0
 """Time between two looks whether there are workers."""
 _CLOSE_SECONDS = 5.0
 
-_alone = threading.Lock()
-"""Held by the shard that is proven in this process: one uses all threads of a worker."""
-
 
 class Cluster:
     """A `prover.sumcheck.session.Runner` on the workers of a cluster; made by `connect`.
@@ -62,9 +58,7 @@ class Cluster:
     Parameters
     ----------
     client : distributed.Client
-        Connected to the scheduler.
     workers : int
-        Their number.
     memory : int
         Bytes that the worker with the least may use; 0 if there is no limit.
     """
@@ -121,8 +115,7 @@ class Cluster:
         except KilledWorker as error:
             reason = f"{error.allowed_failures + 1} worker(s) died proving it"
         except CancelledError:
-            stopped = stop.is_set()
-            reason = "proving was stopped" if stopped else "the scheduler, or the way to it, is lost"
+            reason = "proving was stopped" if stop.is_set() else "the connection was lost"
         except ZkpotError:
             raise
         except Exception as error:
@@ -154,7 +147,7 @@ class Cluster:
             if stop.is_set():
                 raise WorkerFailed("proving was stopped")
             future = self._client.submit(
-                _prove_shard, work, _release(), key=f"zkpot-{secrets.token_hex(16)}", pure=False
+                prove_work, work, release(), key=f"zkpot-{secrets.token_hex(16)}", pure=False
             )
             self._running.add(future)
             return future
@@ -225,9 +218,7 @@ def connect(address: str, *, send_secrets: bool) -> Iterator[Cluster]:
                 cluster=address,
             ) from None
         try:
-            workers = _examine(client, address)
-            memory = min((found["memory"] for found in workers if found["memory"]), default=0)
-            cluster = Cluster(client, len(workers), memory)
+            cluster = _examine(client, address)
             try:
                 yield cluster
             finally:
@@ -265,56 +256,23 @@ async def _reach(address: str, security: Any) -> None:
         raise ValueError(f"it is a {found['type']}")
 
 
-def _examine(client: Any, address: str) -> list[dict[str, Any]]:
-    """Return what each worker says of itself, all of them and the scheduler being of our release.
-
-    The scheduler too reads the tasks.
-    """
+def _examine(client: Any, address: str) -> Cluster:
+    """Return the cluster, all of it being of our release: the scheduler reads the tasks too."""
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        found = {"the scheduler": client.run_on_scheduler(_about)}
+        scheduler = client.run_on_scheduler(about)
     except TimeoutError:
         raise InputError(f"the cluster at {address} has no workers", cluster=address) from None
     except Exception as error:
-        found = {"the scheduler": error}
-    found |= {f"worker {name}": it for name, it in client.run(_about, on_error="return").items()}
-    for name, it in found.items():
-        if not isinstance(it, dict) or it.get("release") != _release():
-            other = it.get("release") if isinstance(it, dict) else f"none ({it})"
+        scheduler = error
+    workers = client.run(about, on_error="return")
+    for name, found in (("scheduler", scheduler), *workers.items()):
+        theirs = found.get("release") if isinstance(found, dict) else f"none ({found})"
+        if theirs != release():
             raise InputError(
                 f"{name} at {address} has another release of zkpot than this machine: "
-                f"{other}, not {_release()}",
+                f"{theirs}, not {release()}",
                 cluster=address,
             )
-    del found["the scheduler"]
-    return list(found.values())
-
-
-def _release() -> str:
-    try:
-        package = version("zkpot")
-    except PackageNotFoundError:
-        package = "unknown"
-    return f"{package}, protocol {PROTOCOL}"
-
-
-def _about(dask_worker: Any = None) -> dict[str, Any]:
-    """Say what runs here; a mapping, which every release can read."""
-    # dask fills the parameter, by its name, with the worker, or with the scheduler.
-    manager = getattr(dask_worker, "memory_manager", None)
-    return {"release": _release(), "memory": getattr(manager, "memory_limit", None) or 0}
-
-
-def _prove_shard(work: ShardWork, release: str) -> ShardProof | str:
-    """Prove a shard on the worker this runs on; an error is returned as text, see above."""
-    from distributed import get_worker
-
-    try:
-        if release != _release():  # a worker that came later
-            return f"a worker has zkpot {_release()}, not {release}"
-        with _alone:
-            return work.prove(get_worker().state.nthreads)
-    except ZkpotError as error:
-        return f"[{error.code}] {error.message}"
-    except Exception as error:
-        return f"the worker failed with {type(error).__name__}"
+    limits = [found["memory"] for found in workers.values() if found["memory"]]
+    return Cluster(client, len(workers), min(limits, default=0))

@@ -67,7 +67,9 @@ def make_plan(circuit: Circuit, shards: int, memory: int, jobs: int | None = Non
         If `jobs` is below one.
     """
     found = cores()
-    one = estimate(circuit.relation, speed=machine_speed(circuit.backend) * found / _REFERENCE_CORES)
+    one = estimate(
+        circuit.relation, speed=machine_speed(circuit.backend) * found / _REFERENCE_CORES
+    )
     room = min(memory, psutil.virtual_memory().total)
     if jobs is not None and jobs < 1:
         raise InputError(f"there must be at least one job, not {jobs}")

@@ -120,7 +120,7 @@ class SumcheckChecks:
         # A bundle names its circuit, and a hostile one could name an enormous one.
         require_memory(self.circuit, self.options.memory)
         try:
-            assert self.circuit.relation.security
+            _ = self.circuit.relation.security
         except InputError as error:
             raise ProofRejected("parameters", error.message, reason=error.code) from None
 

@@ -11,6 +11,7 @@ import click
 from circuits.backends import load_circuit, load_model
 from circuits.encoding import write_atomic
 from circuits.errors import InputError
+from circuits.statement import Statement
 from circuits.sumcheck.wellformed import path_beside
 from circuits.testset import Manifest
 from verifier.question import count
@@ -47,7 +48,10 @@ from zkpot.cli._output import (
     help="Memory that proving may take in all.",
 )
 @click.option(
-    "--jobs", type=int, help="Shards at a time; by default one, for halo2 one per four cores."
+    "--jobs",
+    type=int,
+    help="Shards at a time; by default one, for halo2 one per four cores, on a cluster one per "
+    "worker.",
 )
 @click.option(
     "--cluster",
@@ -83,6 +87,11 @@ def prove(
         raise InputError(f"{bundle_file} is a folder: name the bundle's file")
     # With the model, so that a proof for the same context is found under any name.
     folder = run_folder or model_secret.with_name(f"{model_secret.name}.run")
+    if cluster is not None and send_secrets and not cluster.startswith("tls://"):
+        out.warn(
+            f"the way to {cluster} is not encrypted: samples and weights can be read on it; "
+            "use tls://"
+        )
     begin = time.monotonic()
     with out.progress() as progress:
         bundle, report = prove_bundle(
@@ -108,8 +117,10 @@ def prove(
              f"({statement.correct / statement.samples:.2%})")  # fmt: skip
     out.text(
         f"  {time_text(seconds)} in all; {count(report.proven, 'shard')} proven, "
-        f"{report.resumed} resumed; peak {size_text(report.peak_rss)} a process; bundle {size_text(len(data))}"
+        f"{report.resumed} resumed; peak {size_text(report.peak_rss)} a process; "
+        f"bundle {size_text(len(data))}"
     )
+    _show_tables(statement, out)
     out.text(f"  bundle    {bundle_file}")
     if bundle.srs_insecure:
         out.warn("made with a development SRS, and marked so")
@@ -199,5 +210,19 @@ def show_verdict(verdict: Verdict, out: Output) -> None:
         statement = verdict.statement
         out.text(f"accepted: {statement.correct} of {statement.samples} right "
                  f"({statement.correct / statement.samples:.2%})")  # fmt: skip
+        _show_tables(statement, out)
         if verdict.srs_insecure:
             out.warn("the proof rests on a development SRS: its maker could have forged it")
+
+
+def _show_tables(statement: Statement, out: Output) -> None:
+    """Write the counts of each class and group, where there are any."""
+    for name, shares in (("class", statement.per_class), ("group", statement.groups)):
+        for number, (right, samples) in enumerate(shares):
+            share = f" ({right / samples:.2%})" if samples else ""
+            out.text(f"  {name} {number}: {right} of {samples} right{share}")
+    if statement.confusion:
+        out.text("  confusion matrix, true classes down and predicted ones across:")
+        width = 1 + max(len(str(value)) for row in statement.confusion for value in row)
+        for row in statement.confusion:
+            out.text("   " + "".join(f"{value:>{width}}" for value in row))

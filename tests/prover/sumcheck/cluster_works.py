@@ -12,7 +12,7 @@ from typing import Any
 from prover.shard_proof import ShardProof
 from prover.sumcheck.work import ShardWork
 
-SECRET = "a secret 4711"
+SECRET = "a secret 4711"  # noqa: S105 - of no door
 
 
 @dataclass(frozen=True, eq=False, repr=False)
