@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from benchmarks.measure import Measured, run_zkpot
-from circuits.backends import load_circuit
+from circuits.artefact_files import load_circuit
 from circuits.compare import compare
 from circuits.datasets import Dataset, load_dataset
 from circuits.errors import MissingArtefact, SrsMissing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ MANIFEST_VERSION: Final = 2
 
 _MAGIC = "zkpot"
 _KIND = "testset"
-_MAX_FILE_BYTES = 2**28
+_MAX_FILE_BYTES = 2**25
 _PARTS: dict[str, type[Part]] = {part.backend: part for part in (Halo2Part, SumcheckPart)}
 
 
@@ -120,7 +121,7 @@ class Manifest(SetHeader):
             },
         }
 
-    @property
+    @cached_property
     def testset_id(self) -> str:
         """Digest of header and parts: what a statement names as its test set.
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -39,7 +40,8 @@ _TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64")
 _FIELDS = {"manifest", "samples", "shape", "classes", "groups", "type", "parts"}
 
 
-class Content(NamedTuple):
+@dataclass(frozen=True, repr=False, eq=False)
+class Content:
     """What the file holds: whose opening it is, the samples, and each backend's own secrets."""
 
     manifest: str

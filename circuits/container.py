@@ -17,7 +17,7 @@ from typing import Any, Final
 from circuits import artefact
 from circuits.errors import CorruptedArtefact
 
-MAX_HEADER_BYTES: Final = 1 << 26
+MAX_HEADER_BYTES: Final = 1 << 22
 _PART = {"bytes", "sha256"}
 
 

@@ -213,9 +213,11 @@ class MaxPool(_Pool):
     def _check(self) -> None:
         super()._check()
         for axis in (0, 1):
-            taps = _taps(self, axis)
-            inside = (taps >= 0) & (taps < self.input_shape[1 + axis])
-            if not inside.any(axis=1).all():
+            first, step = _first_taps(self, axis), self.dilation[axis]
+            # The first tap that is not before the image; not all taps, of which there may be many.
+            tap = -(np.minimum(first, 0) // step)
+            inside = (tap < self.kernel[axis]) & (first + tap * step < self.input_shape[1 + axis])
+            if not inside.all():
                 bad(f"layer {self.name!r} has a window that lies wholly in the padding")
 
 
@@ -286,9 +288,14 @@ Windowed: TypeAlias = Conv2d | SumPool | MaxPool
 
 def _taps(layer: _Window, axis: int) -> NDArray[np.int64]:
     """Return the row (axis 0) or column (axis 1) of each tap of each window: [positions, taps]."""
-    first = np.arange(layer.positions[axis], dtype=np.int64) * layer.stride[axis]
     step = np.arange(layer.kernel[axis], dtype=np.int64) * layer.dilation[axis]
-    return first[:, None] - layer.padding[axis] + step[None, :]
+    return _first_taps(layer, axis)[:, None] + step[None, :]
+
+
+def _first_taps(layer: _Window, axis: int) -> NDArray[np.int64]:
+    """Return the row or column of the first tap of each window: [positions]."""
+    first = np.arange(layer.positions[axis], dtype=np.int64) * layer.stride[axis]
+    return first - layer.padding[axis]
 
 
 def windows(layer: Windowed) -> NDArray[np.int64]:

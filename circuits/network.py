@@ -168,8 +168,7 @@ def check_layers(input_shape: Shape, classes: int, layers: Sequence[Layer], outp
         or the output is not the last layer or not a vector of `classes` logits.
     """
     check_shape("the input", input_shape)
-    if len(layers) > _MAX_LAYERS:
-        bad(f"there are {len(layers)} layers, more than {_MAX_LAYERS}")
+    _check_count(len(layers))
     shapes: dict[str, Shape] = {INPUT: input_shape}
     used: set[str] = set()
     last = INPUT
@@ -190,6 +189,11 @@ def check_layers(input_shape: Shape, classes: int, layers: Sequence[Layer], outp
         bad(f"{unused[0]!r} is not used")
     if shapes[output] != (classes,):
         bad(f"the output has the shape {list(shapes[output])}, not [{classes}]")
+
+
+def _check_count(layers: int) -> None:
+    if layers > _MAX_LAYERS:
+        bad(f"there are {layers} layers, more than {_MAX_LAYERS}")
 
 
 def _fits(layer: Layer, shape: Shape) -> bool:
@@ -300,6 +304,7 @@ def _from_json(value: Any, annotation: str, what: str) -> Any:
     if annotation == "NumberFormat":
         return NumberFormat(**_fields_from_json(NumberFormat, value, what))
     if annotation == "tuple[Layer, ...]" and isinstance(value, list):
+        _check_count(len(value))
         return tuple(_layer_from_json(item) for item in value)
     if annotation.startswith("tuple[") and isinstance(value, list):
         kind: type = str if annotation == "tuple[str, ...]" else int

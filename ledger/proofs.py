@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from circuits.backends import Circuit, decode_circuit
+from circuits.artefact_files import Circuit, decode_circuit
 from circuits.errors import ArtefactError, InputError, ProofRejected
 from circuits.halo2.circuit import Circuit as Halo2Circuit
 from circuits.halo2.match import require_points, testset_commitments
+from circuits.sumcheck.testset import BACKEND as SUMCHECK
 from circuits.testset import Manifest
 from ledger.audit import Verify
 from ledger.entries import NOTHING, DataRegister, blob_digest
@@ -45,7 +46,7 @@ def registration(manifest: bytes, well_formed: bytes | None, options: Options) -
     if "sumcheck" in read.backends:
         if well_formed is None:
             raise ProofRejected("well-formed", "the proof that the set is well-formed is missing")
-        verify_well_formed(read, well_formed, options.verifiers)
+        verify_well_formed(read, well_formed, options)
         proof = blob_digest(well_formed)
     return DataRegister(
         root=read.testset_id,
@@ -91,7 +92,8 @@ def bundle_verifier(ledger: Ledger, options: Options | None = None) -> Verify:
             well_formed=proof,
         )
         verdict = verify_bundle(bundle, expected, chosen)
-        if verdict.accepted and proof is not None:
+        # A halo2 bundle shows it in its own way, and the proof was not looked at.
+        if verdict.accepted and proof is not None and pins.backend == SUMCHECK:
             well_formed.add(known)
         return verdict
 
@@ -113,6 +115,11 @@ def _pinned(ledger: Ledger, pins: TaskPins) -> tuple[Manifest, Circuit]:
     ):
         if pinned != found:
             raise ProofRejected("task", f"{what}: the task pins {pinned}, its artefact is {found}")
+    # A registration that promises more proofs than the set hides must not be used.
+    if pins.openings > manifest.proofs:
+        raise ProofRejected(
+            "task", f"openings: registered for {pins.openings}, the set allows {manifest.proofs}"
+        )
     # Without a pinned key a halo2 proof is held against the key derived from the pinned circuit;
     # but only a backend without keys may be pinned without one.
     if (pins.vk == NOTHING) != (pins.backend != "halo2"):

@@ -28,8 +28,8 @@ class TaskPins:
         the set is well-formed, for `Ledger.blob`.
     testset : str
         Id of the test set.
-    samples : int
-        Its number of samples.
+    samples, openings : int
+        Its number of samples, and of the proofs that it was registered for.
     task : str
         Identifier of the task.
     round : int
@@ -49,6 +49,7 @@ class TaskPins:
     well_formed: str
     testset: str
     samples: int
+    openings: int
     task: str
     round: int
     origin: str
@@ -230,6 +231,7 @@ class State:
             well_formed=testset.well_formed,
             testset=testset.root,
             samples=testset.samples,
+            openings=testset.openings,
             task=task,
             round=round_,
             origin=self.origin,

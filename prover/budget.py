@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from circuits import artefact
-from circuits.errors import OpeningBudgetSpent
+from circuits.errors import CorruptedArtefact, OpeningBudgetSpent
 
 VERSION: Final = 1
 
@@ -58,7 +58,14 @@ class OpeningCounter:
         if not self._path.exists():
             return {}
         fields = artefact.load(self._path, "openings", VERSION, {"used": dict})
-        return {str(name): int(count) for name, count in fields["used"].items()}
+        used: dict[str, int] = fields["used"]
+        for name, count in used.items():
+            if type(count) is not int or count < 0:
+                raise CorruptedArtefact(
+                    f"openings file {self._path} says that {name} was opened {count!r} times",
+                    artefact="openings",
+                )
+        return used
 
     def reserve(self, *uses: Use) -> None:
         """Count one opening of each, durably, or of none.

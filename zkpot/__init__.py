@@ -5,7 +5,7 @@
 >>> statement = verdict.require()  # doctest: +SKIP
 """
 
-from circuits.backends import load_circuit, load_model
+from circuits.artefact_files import load_circuit, load_model
 from circuits.bundle import Bundle
 from circuits.errors import ZkpotError
 from circuits.statement import Context, Statement

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from circuits.backends import Circuit, ModelCommitment, ModelOpening, load_model_secret
+from circuits.artefact_files import Circuit, ModelCommitment, ModelOpening, load_model_secret
 from circuits.bundle import Bundle
 from circuits.compare import FLIP_LIMIT, Comparison, compare
 from circuits.datasets import Dataset, load_dataset
@@ -337,6 +337,8 @@ def prove(
 
 def counter_path(secret: Path) -> Path:
     """Return the file that counts the openings of a secret file."""
+    # Beside the file itself: a link to it must not have a budget of its own.
+    secret = secret.resolve()
     return secret.with_name(secret.name + ".openings")
 
 

@@ -43,13 +43,24 @@ prange = numba.prange
 
 def compiled(function: _Function) -> _Function:
     """Compile for one thread; other compiled functions inline it."""
-    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compiled(function, parallel=False)
 
 
 def parallel(function: _Function) -> _Function:
     """Compile with `prange` loops spread over numba's threads."""
-    decorate = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-    return cast(_Function, decorate(function))
+    return _compiled(function, parallel=True)
+
+
+def _compiled(function: _Function, *, parallel: bool) -> _Function:
+    def decorate(cache: bool) -> _Function:
+        made = numba.njit(cache=cache, nogil=True, error_model="numpy", parallel=parallel)
+        return cast(_Function, made(function))
+
+    try:
+        return decorate(cache=True)
+    except RuntimeError:
+        # Neither the package's folder nor the user's may be written: compile every time.
+        return decorate(cache=False)
 
 
 def _mul_wide(_context: Any, _a: Any, _b: Any) -> Any:

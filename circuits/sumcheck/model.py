@@ -178,7 +178,13 @@ class ModelOpening:
         """Read the secret file; CorruptedArtefact, WrongVersion or MissingArtefact."""
         fields = artefact.load(path, "model-secret", VERSION, _SECRET)
         architecture = Architecture.from_dict(fields["architecture"])
-        if fields["backend"] != BACKEND or not is_hex(fields["seed"], SEED_BYTES):
+        if (
+            fields["backend"] != BACKEND
+            or not is_hex(fields["seed"], SEED_BYTES)
+            or not is_hex(fields["model"], 32)
+            or not MIN_KAPPA <= fields["kappa"] <= MAX_KAPPA
+            or not 1 <= fields["budget"] <= Profile(fields["kappa"]).max_openings
+        ):
             raise CorruptedArtefact("model secret: a field is malformed", artefact="model secret")
         return cls(
             model=fields["model"],

@@ -7,14 +7,12 @@ measures how fast this machine is against the one on which that was done.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from circuits.errors import InputError, OutOfMemory
 from circuits.network import Architecture, macs
 from circuits.sumcheck import relation as relations
-from circuits.sumcheck.circuit import Circuit
 from circuits.sumcheck.params import MAX_KAPPA, MIN_KAPPA, Profile
 from circuits.sumcheck.public import Metrics
 from circuits.sumcheck.relation import Relation
@@ -104,22 +102,6 @@ def _nodes(profile: Profile) -> float:
         total += size * (one - both)
         size //= 2
     return total
-
-
-def require_memory(circuit: Circuit, limit: int) -> None:
-    """Raise OutOfMemory if a circuit is too large to be looked at within `limit` bytes."""
-    values = sum(math.prod(layer.shape) for layer in circuit.architecture.layers)
-    needed = _BYTES_PER_VALUE * values
-    if needed > limit:
-        raise OutOfMemory(
-            f"a network of {values:,} values a sample takes {needed / 2**30:.1f} GB to verify, and "
-            f"the limit is {limit / 2**30:.1f} GB",
-            needed=needed,
-            available=limit,
-        )
-
-
-_BYTES_PER_VALUE = 200
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ def connect(address: str, *, send_secrets: bool) -> Iterator[Cluster]:
             )
         except Exception as error:  # dask raises many kinds
             raise InputError(
-                f"no dask scheduler answers at {address}: {str(error) or type(error).__name__}",
+                f"no dask scheduler answers at {address}: {str(error) or 'it is silent'}",
                 cluster=address,
             ) from None
         try:
@@ -251,7 +251,8 @@ async def _reach(address: str, security: Any) -> None:
 
     arguments = security.get_connection_args("client")
     async with rpc(address, timeout=CONNECT_SECONDS, connection_args=arguments) as peer:
-        found = await asyncio.wait_for(peer.identity(), CONNECT_SECONDS)
+        # Later than the time-out to connect, which says more.
+        found = await asyncio.wait_for(peer.identity(), 1.5 * CONNECT_SECONDS)
     if found["type"] != "Scheduler":
         raise ValueError(f"it is a {found['type']}")
 
@@ -266,7 +267,8 @@ def _examine(client: Any, address: str) -> Cluster:
     except Exception as error:
         scheduler = error
     workers = client.run(about, on_error="return")
-    for name, found in (("scheduler", scheduler), *workers.items()):
+    everyone = {"the scheduler": scheduler} | {f"worker {at}": it for at, it in workers.items()}
+    for name, found in everyone.items():
         theirs = found.get("release") if isinstance(found, dict) else f"none ({found})"
         if theirs != release():
             raise InputError(

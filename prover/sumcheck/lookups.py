@@ -32,7 +32,7 @@ _SKIPPED = 2
 bytes a leaf and not 48, and few nanoseconds more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leaves:
     """The leaves of consecutive slots: of all lookups, or of all tables (section 5.1).
 

@@ -36,8 +36,8 @@ class Processes:
         """
         # A forked process would inherit threads that no longer run.
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_child, args=(theirs, work, self._threads), daemon=True)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_child, args=(theirs, self._threads), daemon=True)
         with self._lock:
             if stop.is_set():
                 raise WorkerFailed("proving was stopped")
@@ -45,8 +45,11 @@ class Processes:
             self._running.add(process)
         theirs.close()
         try:
+            # Not as an argument: what is larger than a pipe would be waited for under the lock,
+            # and for ever if the process died before it read it.
+            ours.send(work)
             found = ours.recv()
-        except EOFError:
+        except (EOFError, OSError):
             process.join()
             raise WorkerFailed(
                 f"shard {work.public.shard}: the proving process ended with status "
@@ -70,9 +73,10 @@ class Processes:
                 process.kill()
 
 
-def _child(answer: Connection, work: ShardWork, threads: int) -> None:
+def _child(pipe: Connection, threads: int) -> None:
+    work: ShardWork = pipe.recv()
     try:
-        answer.send(work.prove(threads))
+        pipe.send(work.prove(threads))
     except ZkpotError as error:
         # As text: the errors' constructors differ, so that not all can be sent.
-        answer.send(f"[{error.code}] {error.message}")
+        pipe.send(f"[{error.code}] {error.message}")

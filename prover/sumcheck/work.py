@@ -18,6 +18,7 @@ from circuits.sumcheck.model import model_rows
 from circuits.sumcheck.params import Profile
 from circuits.sumcheck.public import AccuracyInput
 from circuits.sumcheck.shards import shard_features
+from circuits.sumcheck.threads import KERNELS
 from circuits.weights import Weights
 from prover.shard_proof import ShardProof
 from prover.sumcheck.shard import prove_shard
@@ -64,6 +65,10 @@ class ShardWork:
         CorruptedArtefact
             If samples, weights or a seed are not those of the commitments.
         """
+        with KERNELS:
+            return self._prove(threads)
+
+    def _prove(self, threads: int | None) -> ShardProof:
         if threads is not None:
             numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
         begin = time.monotonic()

@@ -28,7 +28,6 @@ from zkpot.api import counter_path
 USE = Use("the model", "ab" * 32, 1)
 
 
-@pytest.mark.xfail(reason="openings are counted beside the name that was given, not the file")
 def test_a_link_to_a_secret_has_no_budget_of_its_own(tmp_path: Path) -> None:
     secret, link = tmp_path / "model.secret", tmp_path / "other" / "model.secret"
     secret.write_bytes(b"secret")
@@ -39,7 +38,6 @@ def test_a_link_to_a_secret_has_no_budget_of_its_own(tmp_path: Path) -> None:
         OpeningCounter(counter_path(link)).reserve(USE)
 
 
-@pytest.mark.xfail(reason="counts are read with int(), which raises what is not ours")
 @pytest.mark.parametrize("count", ["x", None, [], -5, True])
 def test_a_damaged_counter_is_named(tmp_path: Path, count: object) -> None:
     path = tmp_path / "counter"
@@ -52,7 +50,6 @@ def test_a_damaged_counter_is_named(tmp_path: Path, count: object) -> None:
         counter.reserve(USE)
 
 
-@pytest.mark.xfail(reason="only leaf hashes are compared before openings are counted")
 def test_samples_of_another_set_cost_no_opening(small: World, tmp_path: Path) -> None:
     """`Job.check` is to find every mismatch before an opening, or an hour, is spent."""
     samples = small.opening.samples
@@ -66,7 +63,6 @@ def test_samples_of_another_set_cost_no_opening(small: World, tmp_path: Path) ->
     assert not OpeningCounter(counters.testset).used()
 
 
-@pytest.mark.xfail(reason="kappa and budget of the secret file are used unchecked")
 @pytest.mark.parametrize("kappa", [-1, 70, 1 << 40])
 def test_a_damaged_model_secret_is_named(small: World, tmp_path: Path, kappa: int) -> None:
     path = tmp_path / "model.secret"
@@ -78,7 +74,6 @@ def test_a_damaged_model_secret_is_named(small: World, tmp_path: Path, kappa: in
         found.commitment(found.matrix())
 
 
-@pytest.mark.xfail(reason="the parent writes into a pipe that it holds open itself: for ever")
 def test_a_process_that_dies_while_it_starts_is_an_error(small: World, tmp_path: Path) -> None:
     """As when it is killed for memory, or by the Ctrl-C that reaches the whole group.
 
@@ -107,7 +102,6 @@ def test_a_process_that_dies_while_it_starts_is_an_error(small: World, tmp_path:
     assert isinstance(found[0], WorkerFailed)
 
 
-@pytest.mark.xfail(reason="dataclasses and named tuples of secrets print them")
 def test_nothing_that_holds_secrets_prints_them(small: World) -> None:
     secret = np.full((1, 4), 12345, np.int32)
     leaves = Leaves(secret, secret, np.ones(1, np.int64))
@@ -135,7 +129,6 @@ for thread in threads: thread.join()
 """
 
 
-@pytest.mark.xfail(reason="kernels run in several threads at once; numba's workqueue aborts")
 def test_threads_where_there_is_neither_openmp_nor_tbb(
     small: World, small_bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -160,7 +153,6 @@ import circuits.sumcheck.field
 """
 
 
-@pytest.mark.xfail(reason="numba raises where it can write its cache nowhere")
 def test_an_installation_that_cannot_be_written_to() -> None:
     """A container with a read-only file system and no home: not even `zkpot --help` works."""
     ran = subprocess.run(

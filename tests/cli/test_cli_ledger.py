@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cli_lab import ORIGIN, SAMPLES, Cli, Lab, flipped, forge, opened, recount, untouched
 
-from circuits.backends import load_model
+from circuits.artefact_files import load_model
 from circuits.bundle import Bundle
 from circuits.statement import Context
 from ledger import Ledger, Signer, blob_digest

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from cli_lab import BUDGET, CLASSES, ORIGIN, SAMPLES, SECRET_NAMES, Cli, K, Lab, untouched
 
-from circuits.backends import load_model_secret
+from circuits.artefact_files import load_model_secret
 from circuits.halo2.model import ModelOpening
 from circuits.integer import count_correct, quantise_input, run
 from circuits.testset import Manifest, Opening

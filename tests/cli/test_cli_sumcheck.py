@@ -203,4 +203,6 @@ def test_killed_and_continued(
 def test_a_cluster_is_told_no_secret_without_leave(lab: Lab, tmp_path: Path) -> None:
     words = lab.prove(tmp_path / "bundle", **secrets(lab, tmp_path), task=TASK)
     lab.cli(*words, "--cluster", "tcp://127.0.0.1:9").refused("BAD_INPUT", 2, "--send-secrets")
+    ran = lab.cli(*words, "--cluster", "no://where:9", "--send-secrets")
+    assert "not encrypted" in ran.refused("BAD_INPUT", 2, "no dask scheduler answers").err
     assert not (tmp_path / "testset.secret.openings").exists()

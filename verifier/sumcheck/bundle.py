@@ -17,10 +17,10 @@ from circuits.sumcheck.details import Details
 from circuits.sumcheck.layout import ModelLayout
 from circuits.sumcheck.match import testset_differences
 from circuits.sumcheck.outputs import total
-from circuits.sumcheck.plan import require_memory
 from circuits.sumcheck.testset import SumcheckPart
 from verifier.question import Expectation, Options, Step, count, require_same
 from verifier.sumcheck.claim import Claim, wants_fast, wants_plain
+from verifier.sumcheck.limits import require_circuit
 from verifier.sumcheck.wellformed import verify_well_formed
 
 
@@ -113,13 +113,13 @@ class SumcheckChecks:
             return
         if proof is None:
             raise MissingArtefact("the proof that the test set is well-formed was not given")
-        verify_well_formed(self.expected.manifest, proof, self.options.verifiers)
+        verify_well_formed(self.expected.manifest, proof, self.options)
 
     def _parameters(self) -> None:
         """Check that the circuit can be proven at all, and that a proof of it is worth enough."""
-        # A bundle names its circuit, and a hostile one could name an enormous one.
-        require_memory(self.circuit, self.options.memory)
         try:
+            # A bundle names its circuit, and a hostile one could name an enormous one.
+            require_circuit(self.circuit, self.options.memory)
             _ = self.circuit.relation.security
         except InputError as error:
             raise ProofRejected("parameters", error.message, reason=error.code) from None

@@ -12,6 +12,7 @@ from circuits.network import macs
 from circuits.sumcheck.affine import MatrixName
 from circuits.sumcheck.public import AccuracyInput, WellFormedInput
 from circuits.sumcheck.relation import Relation
+from circuits.sumcheck.threads import KERNELS
 from verifier import plain
 from verifier.question import Verifiers
 from verifier.sumcheck.shard import verify_shard
@@ -61,7 +62,8 @@ class Claim:
             ) from None
 
     def _fast(self) -> None:
-        verify_shard(self.relation, self.public, self.roots, self.proof)
+        with KERNELS:
+            verify_shard(self.relation, self.public, self.roots, self.proof)
 
     def _plain(self) -> None:
         relation = self.relation

@@ -8,13 +8,14 @@ from circuits.errors import ArtefactError, InputError, MissingArtefact, ProofRej
 from circuits.sumcheck.claims import well_formed_input, well_formed_relation
 from circuits.sumcheck.wellformed import WellFormed
 from circuits.testset import Manifest
-from verifier.question import Verifiers
+from verifier.question import Options
 from verifier.sumcheck.claim import Claim, wants_fast, wants_plain
+from verifier.sumcheck.limits import require_testset
 
 CHECK = "well-formed"
 
 
-def verify_well_formed(manifest: Manifest, source: Path | bytes, verifiers: Verifiers) -> None:
+def verify_well_formed(manifest: Manifest, source: Path | bytes, options: Options) -> None:
     """Check the proofs that all shards of a set are well-formed.
 
     Parameters
@@ -23,17 +24,20 @@ def verify_well_formed(manifest: Manifest, source: Path | bytes, verifiers: Veri
         The committed set.
     source : Path or bytes
         The file of the proofs, or its content.
-    verifiers : {"auto", "fast", "plain", "both"}
-        Which verifiers must accept.
+    options : Options
+        Which verifiers must accept, and how much memory it may take.
 
     Raises
     ------
     MissingArtefact
         If there is no such file.
+    OutOfMemory
+        If it would take more than `Options.memory`.
     ProofRejected
         By the check "well-formed", naming the shard.
     """
     try:
+        require_testset(manifest, options.memory)
         found = WellFormed.load(source) if isinstance(source, Path) else WellFormed.decode(source)
         relation = well_formed_relation(manifest)
         _ = relation.security
@@ -54,9 +58,9 @@ def verify_well_formed(manifest: Manifest, source: Path | bytes, verifiers: Veri
             proof,
         )
         try:
-            if wants_fast(verifiers):
+            if wants_fast(options.verifiers):
                 claim.check_fast()
-            if wants_plain(verifiers, relation, len(shards)):
+            if wants_plain(options.verifiers, relation, len(shards)):
                 claim.check_plainly()
         except ProofRejected as error:
             raise ProofRejected(CHECK, error.message, shard=shard.index) from None

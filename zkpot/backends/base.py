@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from circuits.backends import Circuit, ModelCommitment, ModelOpening
+from circuits.artefact_files import Circuit, ModelCommitment, ModelOpening
 from circuits.datasets import Dataset
 from circuits.float_network import FloatNetwork
 from circuits.integer import Ties

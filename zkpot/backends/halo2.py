@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from circuits import backends
+from circuits import artefact_files
 from circuits.datasets import Dataset
 from circuits.errors import InputError, OutOfMemory
 from circuits.float_network import FloatNetwork
@@ -78,7 +78,7 @@ def _weight_bits(settings: DataSettings | CompileSettings) -> int:
     return DEFAULT_WEIGHT_BITS if settings.weight_bits is None else settings.weight_bits
 
 
-def _own(circuit: backends.Circuit) -> Circuit:
+def _own(circuit: artefact_files.Circuit) -> Circuit:
     assert isinstance(circuit, Circuit)
     return circuit
 
@@ -160,7 +160,7 @@ class Halo2:
         )
 
     def commit_model(
-        self, circuit: backends.Circuit, weights: Weights, budget: int | None, srs: SrsChoice
+        self, circuit: artefact_files.Circuit, weights: Weights, budget: int | None, srs: SrsChoice
     ) -> tuple[ModelCommitment, ModelOpening]:
         """Commit to a model; the budget is the circuit's."""
         own = _own(circuit)
@@ -172,17 +172,17 @@ class Halo2:
         info = find_srs(own.k, srs)
         return commit_model(own, weights, info.path, srs_insecure=info.insecure)
 
-    def require_testset(self, circuit: backends.Circuit, manifest: Manifest) -> None:
+    def require_testset(self, circuit: artefact_files.Circuit, manifest: Manifest) -> None:
         """Raise ShapeMismatch where a circuit was not compiled for a test set."""
         match.require_testset(_own(circuit), manifest)
 
-    def check_commitment(self, model: backends.ModelCommitment) -> None:
+    def check_commitment(self, model: artefact_files.ModelCommitment) -> None:
         """Raise CorruptedArtefact where a commitment is no point of the curve."""
         assert isinstance(model, ModelCommitment)
         match.require_points({"the model": model.commitment})
 
     def cost(
-        self, circuit: backends.Circuit, manifest: Manifest, memory: int, jobs: int | None
+        self, circuit: artefact_files.Circuit, manifest: Manifest, memory: int, jobs: int | None
     ) -> Cost:
         """Predict what proving takes; OutOfMemory where it does not fit."""
         made = make_plan(_own(circuit), len(manifest.halo2.shards), memory, jobs)
@@ -200,10 +200,10 @@ class Halo2:
     @contextmanager
     def job(
         self,
-        circuit: backends.Circuit,
+        circuit: artefact_files.Circuit,
         manifest: Manifest,
         opening: Opening,
-        model: backends.ModelOpening,
+        model: artefact_files.ModelOpening,
         context: str,
         settings: ProveSettings,
     ) -> Iterator[Halo2Job]:
@@ -224,7 +224,7 @@ class Halo2:
             plan=make_plan(own, len(manifest.halo2.shards), settings.memory, settings.jobs),
         )
 
-    def pins(self, circuit: backends.Circuit, srs: SrsChoice) -> Pins:
+    def pins(self, circuit: artefact_files.Circuit, srs: SrsChoice) -> Pins:
         """Derive the verifying key, and return its digest and the SRS's."""
         own = _own(circuit)
         keys = derive(own, find_srs(own.k, srs).path, proving=False)
@@ -232,7 +232,7 @@ class Halo2:
 
     def facts(
         self,
-        circuit: backends.Circuit,  # noqa: ARG002 - all its sizes are in its file
+        circuit: artefact_files.Circuit,  # noqa: ARG002 - all its sizes are in its file
     ) -> Mapping[str, Any]:
         """Return nothing."""
         return {}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from circuits import backends
+from circuits import artefact_files
 from circuits.datasets import Dataset
 from circuits.errors import InputError, ProofRejected
 from circuits.float_network import FloatNetwork
@@ -49,7 +49,7 @@ _HIDDEN = 64
 """Neurons of the network that shards are sized for where none is given."""
 
 
-def _own(circuit: backends.Circuit) -> Circuit:
+def _own(circuit: artefact_files.Circuit) -> Circuit:
     assert isinstance(circuit, Circuit)
     return circuit
 
@@ -131,7 +131,7 @@ class Sumcheck:
 
     def commit_model(
         self,
-        circuit: backends.Circuit,
+        circuit: artefact_files.Circuit,
         weights: Weights,
         budget: int | None,
         srs: SrsChoice,  # noqa: ARG002 - halo2's
@@ -139,15 +139,15 @@ class Sumcheck:
         """Commit to a model; there is no SRS."""
         return commit_model(_own(circuit), weights, budget=budget)
 
-    def require_testset(self, circuit: backends.Circuit, manifest: Manifest) -> None:
+    def require_testset(self, circuit: artefact_files.Circuit, manifest: Manifest) -> None:
         """Raise ShapeMismatch where a circuit was not compiled for a test set."""
         match.require_testset(_own(circuit), manifest)
 
-    def check_commitment(self, model: backends.ModelCommitment) -> None:
+    def check_commitment(self, model: artefact_files.ModelCommitment) -> None:
         """Do nothing: any 32 bytes may be a Merkle root."""
 
     def cost(
-        self, circuit: backends.Circuit, manifest: Manifest, memory: int, jobs: int | None
+        self, circuit: artefact_files.Circuit, manifest: Manifest, memory: int, jobs: int | None
     ) -> Cost:
         """Predict what proving takes; OutOfMemory where it does not fit."""
         made = make_plan(_own(circuit), len(manifest.sumcheck.shards), memory, jobs)
@@ -165,10 +165,10 @@ class Sumcheck:
     @contextmanager
     def job(
         self,
-        circuit: backends.Circuit,
+        circuit: artefact_files.Circuit,
         manifest: Manifest,
         opening: Opening,
-        model: backends.ModelOpening,
+        model: artefact_files.ModelOpening,
         context: str,
         settings: ProveSettings,
     ) -> Iterator[SumcheckJob]:
@@ -192,13 +192,13 @@ class Sumcheck:
 
     def pins(
         self,
-        circuit: backends.Circuit,  # noqa: ARG002 - its digest is pinned anyway
+        circuit: artefact_files.Circuit,  # noqa: ARG002 - its digest is pinned anyway
         srs: SrsChoice,  # noqa: ARG002 - halo2's
     ) -> Pins:
         """Return that there is nothing to pin but the circuit."""
         return Pins()
 
-    def facts(self, circuit: backends.Circuit) -> Mapping[str, Any]:
+    def facts(self, circuit: artefact_files.Circuit) -> Mapping[str, Any]:
         """Return the sizes of a shard's proof, and what it is worth in bits."""
         relation = _own(circuit).relation
         security = relation.security

@@ -51,12 +51,12 @@ class Output:
     def text(self, line: str = "") -> None:
         """Write a line for a person."""
         if not self.as_json and not self.quiet:
-            click.echo(line)
+            click.echo(printable(line))
 
     def warn(self, line: str) -> None:
         """Write a warning; only ``--quiet`` silences it."""
         if not self.quiet:
-            click.echo(f"warning: {line}", err=True)
+            click.echo(f"warning: {printable(line)}", err=True)
 
     def result(self, values: Mapping[str, Any]) -> None:
         """Write the result for a program."""
@@ -85,6 +85,14 @@ class Output:
                     bar.update(tasks[what], completed=done, total=total)
 
                 yield update
+
+
+def printable(text: str) -> str:
+    """Return text without control characters but line feeds.
+
+    Names out of a stranger's file must not move the cursor over what was said before.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def _ignore(what: str, done: int, total: int) -> None:

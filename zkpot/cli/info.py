@@ -13,9 +13,9 @@ from typing import Any
 import click
 import psutil
 
-from circuits.backends import decode_circuit, load_circuit, load_model
+from circuits.artefact_files import decode_circuit, load_circuit, load_model
 from circuits.bundle import MAX_BYTES, Bundle
-from circuits.encoding import read_bytes
+from circuits.encoding import parse_canonical, read_bytes
 from circuits.errors import CorruptedArtefact
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import EZKL_VERSION
@@ -126,9 +126,9 @@ def inspect(file: Path, out: Output) -> None:
     data = read_bytes(file, "artefact", MAX_BYTES)
     try:
         # What comes after the first line are proofs.
-        value = json.loads(data.partition(b"\n")[0])
+        value = parse_canonical(data.partition(b"\n")[0], "artefact")
         magic = str(value.get("magic")) if isinstance(value, dict) else ""
-    except ValueError:
+    except CorruptedArtefact:
         magic = ""
     if magic == "zkpot-model":
         found = _model(file)

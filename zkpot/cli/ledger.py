@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from circuits.backends import load_circuit, load_model
+from circuits.artefact_files import load_circuit, load_model
 from circuits.bundle import MAX_BYTES, Bundle
 from circuits.encoding import read_bytes, write_atomic
 from circuits.statement import Context

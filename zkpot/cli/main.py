@@ -15,7 +15,7 @@ import click
 
 from circuits.errors import ZkpotError
 from circuits.halo2.process import kill_all
-from zkpot.cli._output import Output
+from zkpot.cli._output import Output, printable
 from zkpot.cli.bench import bench
 from zkpot.cli.data import commit_data
 from zkpot.cli.demo import demo
@@ -25,6 +25,7 @@ from zkpot.cli.model import commit_model, compile_
 from zkpot.cli.proof import prove, verify
 from zkpot.cli.srs import srs
 
+_LONGEST_MESSAGE = 2000
 STATUS_INTERRUPTED = 130
 STATUS_BUG = 70
 
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def _report(code: str, message: str, details: dict[str, object]) -> None:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))[:_LONGEST_MESSAGE]
     if "--json" in sys.argv and not Output.result_written:
         click.echo(json.dumps(details or {"error": code, "message": line}, default=str))
     click.echo(f"error [{code}]: {line}", err=True)

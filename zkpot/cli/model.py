@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from circuits.backends import load_circuit
+from circuits.artefact_files import load_circuit
 from circuits.compare import FLIP_LIMIT
 from circuits.encoding import write_atomic
 from circuits.errors import InputError, ShapeMismatch

@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from circuits.backends import load_circuit, load_model
+from circuits.artefact_files import load_circuit, load_model
 from circuits.encoding import write_atomic
 from circuits.errors import InputError
 from circuits.statement import Statement
@@ -159,12 +159,19 @@ def prove(
     "but for sumcheck proofs that would take the plain one more than ten seconds.",
 )
 @click.option("--fresh-keys", is_flag=True, help="halo2: derive the verifying key again.")
+@click.option(
+    "--memory",
+    type=Memory(),
+    default=DEFAULT_MEMORY,
+    show_default="8G",
+    help="A bundle that needs more to verify is not for this machine.",
+)
 @context_options
 @srs_options
 @command_output
 def verify(
     bundle: Path, testset: Path, circuit: str | None, model: str | None,
-    well_formed: Path | None, verifiers: Verifiers, fresh_keys: bool, submitter: str,
+    well_formed: Path | None, verifiers: Verifiers, fresh_keys: bool, memory: int, submitter: str,
     task: str | None, round_: int, origin: str, srs: Path | None, allow_insecure: bool,
     out: Output,
 ) -> None:  # fmt: skip
@@ -183,6 +190,7 @@ def verify(
             verifiers=verifiers,
             srs=srs,
             fresh_keys=fresh_keys,
+            memory=memory,
             progress=lambda name: progress(name, 0, 1),
         )
         verdict = verify_one(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from circuits import backends
+from circuits import artefact_files
 from circuits.encoding import canonical_json, json_digest
 from circuits.errors import (
     CorruptedArtefact,
@@ -63,7 +63,7 @@ def test_circuit_round_trips_and_spells_out_what_is_fixed() -> None:
     value = json.loads(CIRCUIT.encode())
     assert (value["backend"], value["protocol"], value["tie_rule"]) == ("sumcheck", 1, "first")
     assert CIRCUIT.digest == json_digest("circuit", value)
-    assert backends.decode_circuit(CIRCUIT.encode()) == CIRCUIT
+    assert artefact_files.decode_circuit(CIRCUIT.encode()) == CIRCUIT
 
 
 def test_the_digest_changes_only_with_the_version() -> None:
@@ -117,9 +117,9 @@ def test_other_versions_are_named(change: dict[str, Any]) -> None:
 
 def test_a_backend_there_is_not() -> None:
     with pytest.raises(WrongVersion, match="plonk"):
-        backends.decode_circuit(canonical_json({**CIRCUIT.to_dict(), "backend": "plonk"}))
+        artefact_files.decode_circuit(canonical_json({**CIRCUIT.to_dict(), "backend": "plonk"}))
     with pytest.raises(CorruptedArtefact, match="no circuit file"):
-        backends.decode_circuit(b"[]")
+        artefact_files.decode_circuit(b"[]")
 
 
 def test_what_cannot_be_proven_is_named_by_layer() -> None:
@@ -176,8 +176,8 @@ def test_model_files(tmp_path: Path) -> None:
     commitment, opening = commit_model(CIRCUIT, weights(CIRCUIT.architecture))
     commitment.save(tmp_path / "model.json")
     opening.save(tmp_path / "model.secret")
-    assert backends.load_model(tmp_path / "model.json") == commitment
-    again = backends.load_model_secret(tmp_path / "model.secret")
+    assert artefact_files.load_model(tmp_path / "model.json") == commitment
+    again = artefact_files.load_model_secret(tmp_path / "model.secret")
     assert isinstance(again, ModelOpening)
     assert again.matrix().root.hex() == commitment.root
     assert stat.S_IMODE((tmp_path / "model.secret").stat().st_mode) == 0o600
@@ -215,7 +215,7 @@ def test_malformed_model_secret_is_refused(tmp_path: Path, change: dict[str, Any
     value = {**json.loads(path.read_bytes()), **change}
     path.write_bytes(canonical_json({k: v for k, v in value.items() if v is not ...}))
     with pytest.raises(CorruptedArtefact):
-        backends.load_model_secret(path)
+        artefact_files.load_model_secret(path)
 
 
 def test_weights_of_a_network_without_biases(tmp_path: Path) -> None:

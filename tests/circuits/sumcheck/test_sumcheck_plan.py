@@ -11,14 +11,12 @@ from circuits.errors import InputError, OutOfMemory, UnsupportedOperator
 from circuits.layers import Relu
 from circuits.network import Architecture, Dense, NumberFormat, Requantise
 from circuits.sumcheck import plan, relation
-from circuits.sumcheck.circuit import Circuit
 from circuits.sumcheck.params import Profile
-from circuits.sumcheck.plan import Sizing, estimate, fit_shards, proof_bytes, require_memory
+from circuits.sumcheck.plan import Sizing, estimate, fit_shards, proof_bytes
 from circuits.sumcheck.public import Metrics
 from tests.sumcheck_world import World
 
 HUGE = 1 << 50
-GIGABYTE = 1 << 30
 
 
 def network(features: int = 64, hidden: int = 16, classes: int = 10) -> Architecture:
@@ -131,10 +129,3 @@ def test_predictions_are_near_what_was_measured(
     found = of(a, kappa, network(features, hidden))
     assert seconds / 1.6 < found.seconds < 1.6 * seconds
     assert megabytes / 1.6 < found.peak_bytes / 2**20 < 1.6 * megabytes
-
-
-def test_a_network_too_large_to_look_at() -> None:
-    circuit = Circuit(network(), 512, 13, False, False, False, 0)
-    require_memory(circuit, GIGABYTE)
-    with pytest.raises(OutOfMemory, match="limit"):
-        require_memory(circuit, 100)
