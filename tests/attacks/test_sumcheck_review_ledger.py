@@ -36,7 +36,8 @@ def test_a_halo2_proof_says_nothing_of_the_other_backends_shards(
         architecture=blob_digest(small.circuit.encode()),
         manifest=blob_digest(small.manifest.to_bytes()), well_formed=blob_digest(nonsense),
         testset=small.manifest.testset_id, samples=small.manifest.samples,
-        openings=small.manifest.proofs, task=context.task, round=context.round, origin=context.origin, submitter=context.submitter,
+        openings=small.manifest.proofs, task=context.task,
+        round=context.round, origin=context.origin, submitter=context.submitter,
     )  # fmt: skip
     halo2 = SimpleNamespace(**{**vars(pins), "backend": "halo2", "context": context})
 

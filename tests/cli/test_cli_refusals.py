@@ -93,8 +93,10 @@ def bad(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
         recode(path, folder / "next" / path.name, version=99)
     # A set of the same shape with other salts, and all that goes with it.
     lab.cli("commit-data", lab.at("test.npz"), *DATA, "--out", folder / "other").good()
-    lab.cli("commit-data", lab.at("test.npz"), "--shard-size", "8", "--budget", "4", "--classes", "3",
-            "--out", folder / "large").good()  # fmt: skip
+    lab.cli(
+        "commit-data", lab.at("test.npz"), "--shard-size", "8", "--budget", "4",
+        "--classes", "3", "--out", folder / "large",
+    ).good()  # fmt: skip
     return folder
 
 
