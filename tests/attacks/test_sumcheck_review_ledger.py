@@ -12,7 +12,7 @@ from ledger.entries import NOTHING, blob_digest
 from ledger.proofs import bundle_verifier
 from ledger.state import TaskPins
 from tests.sumcheck_world import World
-from verifier.verdict import Verdict
+from verifier.verdict import Check, Verdict
 from verifier.verify import Expectation, Options, verify_bundle
 
 
@@ -44,7 +44,7 @@ def test_a_halo2_proof_says_nothing_of_the_other_backends_shards(
     def verify(data: bytes, expected: Expectation, options: Options) -> Verdict:
         # Stands in for ezkl, which a set for both backends would take minutes of.
         if data == b"halo2":
-            return Verdict(small_bundle.statement, (), None, False)
+            return Verdict(small_bundle.statement, (Check("ezkl", True, "", 0.0),), None, False)
         return verify_bundle(data, expected, options)
 
     def pinned(_: object, found: object) -> tuple[object, object]:
