@@ -20,8 +20,9 @@ from circuits.sumcheck.relation import Relation
 DEFAULT_BUDGET = 16
 """Proofs that a set allows at least, if its owner does not say."""
 
-LARGEST_A = 14
-"""Larger shards save no bytes worth their memory."""
+SMALLEST_A, LARGEST_A = 9, 14
+"""A few samples are padded, since rows of many short features cost more. Shards of more samples
+save no bytes worth their memory."""
 
 _MODEL_ROUNDS = 2
 """One commitment to a model must do for so many proofs of the whole set."""
@@ -62,6 +63,7 @@ def estimate(relation: Relation, *, speed: float = 1.0) -> Estimate:
     sizes = (
         1,
         relation.profile.positions,
+        relation.profile.row_slots << (relation.profile.kappa - relation.a),
         relation.proof.rows << relation.profile.kappa,
         (relation.shard.rows + (relation.model.rows if relation.model else 0))
         << relation.profile.kappa,
@@ -73,11 +75,11 @@ def estimate(relation: Relation, *, speed: float = 1.0) -> Estimate:
     return Estimate(seconds / speed, peak, proof_bytes(relation))
 
 
-# For a proof, and for each column that is hashed, slot of the proof matrix, slot of the two other
-# matrices, leaf of the lookups, and product of the network: fitted to the 10,000 images of MNIST
-# and two networks in shards of 2^9 to 2^14.
-_SECONDS = (0.15, 2e-6, 95e-9, 35e-9, 40e-9, 0.15e-9)
-_BYTES = (300 << 20, 0, 86, 20, 12, 0)
+# For a proof, and for each column that is hashed, slot of a row times features in it, slot of the
+# proof matrix, slot of the two other matrices, leaf of the lookups, and product of the network:
+# fitted to the 10,000 images of MNIST and two networks in shards of 2^9 to 2^14.
+_SECONDS = (0.15, 2e-6, 0.25e-6, 95e-9, 35e-9, 40e-9, 0.15e-9)
+_BYTES = (300 << 20, 0, 0, 86, 20, 12, 0)
 
 
 def proof_bytes(relation: Relation) -> int:
@@ -159,7 +161,7 @@ def fit_shards(
     """
     if shard_size is not None and shard_size.bit_count() != 1:
         raise InputError(f"a shard has a power of two of samples, not {shard_size}")
-    most = min(LARGEST_A, (samples - 1).bit_length())
+    most = min(LARGEST_A, max(SMALLEST_A, (samples - 1).bit_length()))
     sizes = range(most + 1) if shard_size is None else [shard_size.bit_length() - 1]
     found = list(_candidates(architecture, samples, groups, proofs, sizes))
     if not found:

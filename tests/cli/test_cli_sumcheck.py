@@ -20,7 +20,7 @@ from circuits.testset import Manifest
 from prover.budget import VERSION
 
 TASK = "5a" * 32
-MANY = 33
+MANY, SHARD = 300, 64
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +144,8 @@ def many(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, cli = tmp_path_factory.mktemp("many"), lab.cli
     x = np.random.default_rng(0).integers(0, 16, (MANY, 4)) / 16
     np.savez(folder / "test.npz", x=x, y=np.arange(MANY) % 3)
-    cli("commit-data", folder / "test.npz", "--bits", "4", "--shard-size", "4", "--budget", "2",
-        "--out", folder).good()  # fmt: skip
+    cli("commit-data", folder / "test.npz", "--bits", "4", "--shard-size", str(SHARD),
+        "--budget", "2", "--out", folder).good()  # fmt: skip
     cli("compile", lab.at("model.onnx"), "--testset", folder / "testset.json", "--out",
         folder).good()  # fmt: skip
     cli("commit-model", "--circuit", folder / "circuit.json", "--weights",
@@ -187,7 +187,7 @@ def test_killed_and_continued(
         ended.refused("INTERRUPTED", 130, "run it again to go on")
     assert not bundle.exists()
     kept = {path: path.read_bytes() for path in run_folder.glob("shard-*")}
-    shards = -(-MANY // 4)
+    shards = -(-MANY // SHARD)
     assert 1 <= len(kept) < shards
     spent = openings(tmp_path / "testset.secret.openings")
 

@@ -40,12 +40,16 @@ def test_shards_hold_all_samples_and_little_else(samples: int) -> None:
     found = sized(samples)
     assert found.shard_size.bit_count() == 1
     assert (found.shards - 1) * found.shard_size < samples <= found.shards * found.shard_size
-    assert found.shards * found.shard_size < 2 * samples or samples == 1
+    assert found.shards * found.shard_size <= max(2 * samples, 1 << plan.SMALLEST_A)
     assert found.shard_size <= 1 << min(found.kappa, plan.LARGEST_A)
 
 
 def test_a_small_set_is_one_shard() -> None:
     assert (sized(300).shards, sized(300).shard_size) == (1, 512)
+    # A tiny one is padded: rows of a thousand features of a few samples would take seconds.
+    assert sized(5).shards == 1
+    assert sized(5).shard_size >= 64
+    assert of(2, 13).seconds > 4 * of(9, 13).seconds
 
 
 @pytest.mark.parametrize("proofs", [1, 8, 30, 120])
