@@ -327,11 +327,11 @@ class TestEvaluatorProves:
         assert balances == {"balances": {lab.public("alice"): 600}}
         lab.cli("ledger", "audit", played["book"], "--vkey", played["init"]["vkey"]).good()
 
-    def test_the_set_is_not_opened(self, lab: Lab, played: dict[str, Any]) -> None:
+    def test_the_set_is_not_opened(self, lab: Lab, played: dict[str, Any], tmp_path: Path) -> None:
         """A further task on the set is possible, which it is not once a set was handed out."""
         words = ("--circuit", lab.at("alice", "circuit.json"), "--testset", lab.manifest,
                  "--title", "next", *lab.insecure)  # fmt: skip
-        private, opened = played["book"], lab.at("credited")
+        private, opened = played["book"], lab.ledger("credited", tmp_path / "ledger")
         lab.cli("ledger", "task", private, "--key", private / "log.key", *words).good()
         with untouched(opened / "blobs"):
             lab.cli("ledger", "task", opened, "--key", opened / "log.key", *words).refused(

@@ -163,8 +163,10 @@ def started(process: subprocess.Popen[str], run_folder: Path) -> list[Path]:
     raise AssertionError(f"no shard was finished: {process.communicate(timeout=10)[1]}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("jobs", "number"),
+    [(1, signal.SIGKILL), (1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT)],
+)
 def test_killed_and_continued(
     lab: Lab, many: Path, tmp_path: Path, number: signal.Signals, jobs: int
 ) -> None:

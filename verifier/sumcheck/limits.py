@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 from circuits.errors import OutOfMemory
-from circuits.layers import Conv2d, MaxPool, Requantise, SumPool
+from circuits.layers import Conv2d, MaxPool, Requantise, Windowed
 from circuits.network import Architecture, bounds, layers_parameters
 from circuits.sumcheck.circuit import Circuit
 from circuits.sumcheck.params import Profile
@@ -50,13 +50,7 @@ def require_circuit(circuit: Circuit, limit: int) -> None:
     features = math.prod(network.input_shape) + network.classes + circuit.groups
     values = sum(math.prod(layer.shape) for layer in network.layers)
     weights = sum(math.prod(shape) for shape in layers_parameters(network.layers).values())
-    taps = sum(
-        math.prod(layer.positions) * layer.fan_in * (
-            layer.out_channels if isinstance(layer, Conv2d) else layer.input_shape[0]
-        )
-        for layer in network.layers
-        if isinstance(layer, Conv2d | MaxPool | SumPool)
-    )  # fmt: skip
+    taps = sum(_taps(layer) for layer in network.layers if isinstance(layer, Windowed))
     needed = (
         _VALUE * (features + values)
         + _WEIGHT * weights
@@ -86,6 +80,12 @@ def require_testset(manifest: Manifest, limit: int) -> None:
         + _polynomials(part.kappa)
     )
     _require(needed, limit, "the test set")
+
+
+def _taps(layer: Windowed) -> int:
+    """Return the size of `circuits.layers.windows`: of all windows, but once for all outputs."""
+    groups = layer.groups if isinstance(layer, Conv2d) else layer.input_shape[0]
+    return groups * math.prod(layer.positions) * layer.fan_in
 
 
 def _accuracy_tables(network: Architecture, a: int) -> list[Table]:
