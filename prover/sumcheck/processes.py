@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -73,7 +74,17 @@ class Processes:
                 process.kill()
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, however that came about."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    # Whoever proves again must not share memory and cores with a proof that nobody waits for.
+    os._exit(1)
+
+
 def _child(pipe: Connection, threads: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     work: ShardWork = pipe.recv()
     try:
         pipe.send(work.prove(threads))

@@ -165,8 +165,11 @@ def started(process: subprocess.Popen[str], run_folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("jobs", "number"),
-    [(1, signal.SIGKILL), (1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT)],
-)
+    [
+        (1, signal.SIGKILL), (1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT),
+        (2, signal.SIGKILL),
+    ],
+)  # fmt: skip
 def test_killed_and_continued(
     lab: Lab, many: Path, tmp_path: Path, number: signal.Signals, jobs: int
 ) -> None:
@@ -198,7 +201,9 @@ def test_killed_and_continued(
     assert all(path.read_bytes() == content for path, content in kept.items())
     total = openings(tmp_path / "testset.secret.openings")
     assert sum(total.values()) == sum(spent.values()) + again["proven"]
-    assert openings(tmp_path / "model.secret.openings").popitem()[1] == sum(total.values())
+    # Each of the two counters is written before anything is proven; a kill may fall between them.
+    model = openings(tmp_path / "model.secret.openings").popitem()[1]
+    assert 0 <= model - sum(total.values()) <= (jobs if number == signal.SIGKILL else 0)
     cli(*lab.verify(bundle, **given, task=TASK), "--verifier", "fast").good()
 
 
