@@ -71,6 +71,8 @@ class Signer:
         The public key, 32 bytes of lowercase hex: how the ledger calls its owner.
     """
 
+    scheme = "ed25519"
+
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
         self.public = key.public_key().public_bytes_raw().hex()

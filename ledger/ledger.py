@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from circuits.errors import LedgerError, ProofRejected, SrsInsecure
-from circuits.merkle import Frontier, inclusion_proof, leaf_hash
-from ledger.audit import AuditReport, Verify, audit
-from ledger.entries import Entry, Genesis, ProofSubmit, blob_digest
+from circuits.errors import LedgerError, ProofRejected, SrsInsecure, ZkpotError
+from circuits.merkle import Frontier, leaf_hash
+from ledger.audit import Verify
+from ledger.charter import Charter
+from ledger.embedded.mark import Mark
+from ledger.embedded.store import Batch, Refusal, Store
+from ledger.embedded.view import View
+from ledger.embedded.writer import Item, Writer
+from ledger.entries import Entry, Genesis, ProofSubmit, Slash, blob_digest
 from ledger.envelope import SignedEntry
-from ledger.errors import (
-    BadKey,
-    EntryRefused,
-    LedgerReadOnly,
-    MalformedEntry,
-)
+from ledger.errors import EntryRefused, LedgerReadOnly, MalformedEntry
 from ledger.keys import Signer
-from ledger.note import Checkpoint, VerifierKey
-from ledger.receipt import Receipt
-from ledger.replica import Replica
+from ledger.records import Accepted, InvalidReveal, Vouched
+from ledger.reveals import invalid_reveal
 from ledger.rules import apply
-from ledger.state import Accepted, State, Task
-from ledger.store import Batch, Conflict, Refusal, Store
+from ledger.signatures import Signs
+from ledger.state import State
+from ledger.tlog.note import Checkpoint, VerifierKey
+from ledger.tlog.receipt import Receipt
+
+LOG_KEY = "log.key"
+"""Name of the log's key, if it is kept in the ledger's own folder."""
 
 _MESSAGE_LIMIT = 1000
+_RECORDED = (EntryRefused, ProofRejected, SrsInsecure)
 
 
-class Ledger:
+class Ledger(View):
     """An append-only log that pays for verified proofs.
 
-    The state is always replayed from the entries, signatures included; nothing that is merely
-    stored beside them is believed. Use `Ledger.init` or `Ledger.open`, and close it, or use it
-    as a context manager.
+    Use `Ledger.init` or `Ledger.open`, and close it, or use it as a context manager.
     """
 
-    def __init__(self, store: Store, signer: Signer | None) -> None:
-        self._store = store
-        self._signer = signer
-        self._replica = Replica(store)
+    def __init__(self, store: Store, signer: Signer | None, mark: Mark) -> None:
+        super().__init__(store, mark, "" if signer is None else signer.public)
+        self._writer = None if signer is None else Writer(store, self._replica, signer, mark)
 
     @classmethod
     def init(
@@ -51,7 +53,9 @@ class Ledger:
         signer: Signer,
         *,
         allow_insecure_srs: bool,
-        task_owners: Sequence[str] = (),
+        charter: Charter | None = None,
+        grants: Mapping[str, int] | None = None,
+        mark: Path | None = None,
     ) -> Ledger:
         """Create a ledger.
 
@@ -65,35 +69,76 @@ class Ledger:
             The log's key; signs the genesis entry and every checkpoint.
         allow_insecure_srs : bool
             Whether proofs over a development SRS count. Fixed for ever.
-        task_owners : sequence of str, optional
-            Public keys of those who may open tasks, by default the log's own. Fixed for ever.
+        charter : Charter, optional
+            Who governs and who may open tasks; by default the log's own key does both.
+        grants : mapping of str to int, optional
+            Units that identities start with.
+        mark : pathlib.Path, optional
+            See `open`.
 
         Raises
         ------
         LedgerExists
             If there is one at `path`.
+        LedgerRolledBack
+            If the key has signed for a ledger of that origin before.
         """
-        genesis = Genesis(allow_insecure_srs, tuple(task_owners) or (signer.public,))
+        genesis = Genesis(
+            allow_insecure_srs,
+            charter or Charter.alone(signer.public),
+            grants=tuple(sorted((grants or {}).items())),
+        )
         entry = SignedEntry.sign(genesis, origin=origin, nonce=0, signer=signer)
-        apply(State(), entry)
+        state = apply(State(), entry)
         data = entry.encode()
-        checkpoint = Checkpoint(origin, 1, Frontier().append(leaf_hash(data)).root)
-        Store.create(path, Batch([data], checkpoint.sign(signer)))
-        return cls.open(path, signer)
+        note = Checkpoint(origin, 1, Frontier().append(leaf_hash(data)).root).sign(signer)
+        Store.require_none(path)
+        marked = mark_of(path, mark)
+        with marked.locked():
+            # Before the database: if that is lost, the key does not start a second one over.
+            marked.write(VerifierKey(origin, signer.public), note)
+            balances = dict(state.balances)
+            Store.create(path, Batch([data], {1: note}, {}, balances, {1: state.digest}))
+        return cls.open(path, signer, mark=mark)
 
     @classmethod
-    def open(cls, path: Path, signer: Signer | None = None) -> Ledger:
+    def open(
+        cls, path: Path, signer: Signer | None = None, *, mark: Path | None = None
+    ) -> Ledger:
         """Open an existing ledger; without the log's key, to read it only.
 
-        The entries are replayed when first needed, so that `audit` can still tell what is wrong
-        with a damaged log.
+        Without the key the entries are replayed when first needed, so that `audit` can still
+        tell what is wrong with a damaged log.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Its folder.
+        signer : Signer, optional
+            The log's key.
+        mark : pathlib.Path, optional
+            File that records what the key has signed, see `ledger.embedded.mark`: to be kept
+            where the key is. By default it is in the ledger's folder.
 
         Raises
         ------
         LedgerMissing
             If there is none at `path`.
+        BadKey
+            If the key is not the log's.
+        LedgerRolledBack, NoMark, LedgerIsBackup, LedgerMoved
+            If it was opened with the key and may not go on; it can still be read without.
+        LedgerCorrupt
+            If it was opened with the key and contradicts itself, or is no ledger at all.
         """
-        return cls(Store.open(path), signer)
+        opened = cls(Store.open(path), signer, mark_of(path, mark))
+        try:
+            if opened._writer is not None:
+                opened._writer.open()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def close(self) -> None:
         """Close the database."""
@@ -110,78 +155,46 @@ class Ledger:
     ) -> None:
         self.close()
 
-    @property
-    def state(self) -> State:
-        """What all entries amount to, those of other writers included."""
-        self._replica.refresh()
-        return self._replica.state
+    def _refresh(self) -> None:
+        super()._refresh()
+        # What is told to anyone must be under the mark: another process may have ended, or still
+        # be, between its commit and that.
+        if self._writer is not None:
+            self._writer.settle()
 
-    @property
-    def key(self) -> VerifierKey:
-        """The log's public key; its text form is the ``vkey`` to hand out."""
+    def sign(self, body: Entry, signer: Signs, identity: str | None = None) -> SignedEntry:
+        """Sign an entry for this ledger with the author's next nonce.
+
+        Parameters
+        ----------
+        body : Entry
+            What to say.
+        signer : Signs
+            The author's present key.
+        identity : str, optional
+            The author, by default whose key that is.
+        """
         state = self.state
-        return VerifierKey(state.origin, state.operator)
+        if identity is None:
+            identity = state.author(signer.public)
+        return SignedEntry.sign(
+            body,
+            origin=state.origin,
+            nonce=state.nonce(identity),
+            signer=signer,
+            identity=identity,
+        )
 
-    def task(self, task: str) -> Task:
-        """Return a task, or raise `UnknownTask`."""
-        return self.state.task(task)
+    def put_blob(self, data: bytes) -> str:
+        """Keep bytes that an entry is going to name, and return their digest.
 
-    def balance(self, identity: str) -> int:
-        """Return what an identity owns, by its public key."""
-        return self.state.balances.get(identity, 0)
-
-    def balances(self) -> Mapping[str, int]:
-        """Return what every identity with credit owns."""
-        return self.state.balances
-
-    def entries(self) -> list[SignedEntry]:
-        """Return all entries, in order."""
-        return [SignedEntry.decode(data) for _, data, _ in self._store.entries()]
-
-    def refusals(self) -> list[Refusal]:
-        """Return what was not taken, oldest first; kept outside the log, and proven by nothing."""
-        return self._store.refusals()
-
-    def blob(self, digest: str) -> bytes:
-        """Return a blob that an entry names, having checked its digest."""
-        return self._store.blobs.get(digest)
-
-    def checkpoint(self) -> str:
-        """Return the newest signed checkpoint."""
-        self._replica.refresh()
-        return self._store.checkpoint_of(self._replica.state.size - 1)[1]
-
-    def receipt(self, index: int) -> Receipt:
-        """Return the receipt of an entry; the same one, byte for byte, whenever it is asked."""
-        self._replica.refresh()
-        if not 0 <= index < self._replica.state.size:
-            raise LedgerError(f"the ledger has no entry {index}")
-        size, checkpoint = self._store.checkpoint_of(index)
-        proof = inclusion_proof(self._replica.leaves, index, size)
-        return Receipt(index, self._store.entries(index, 1)[0][1], tuple(proof), checkpoint)
-
-    def credited(self, receipt: Receipt) -> int:
-        """Return what the proof of a receipt earned; its credit entry is the next one."""
-        self._replica.refresh()
-        return self._replica.credits.get(receipt.index, 0)
-
-    def audit(self, verify: Verify | None = None, log: VerifierKey | None = None) -> AuditReport:
-        """Check everything from the first entry on; see `ledger.audit.audit`."""
-        return audit(self._store, verify, log)
-
-    def sign(self, body: Entry, signer: Signer) -> SignedEntry:
-        """Sign an entry for this ledger with the signer's next nonce."""
-        state = self.state
-        nonce = state.nonces.get(signer.public, 0)
-        return SignedEntry.sign(body, origin=state.origin, nonce=nonce, signer=signer)
-
-    def submission(self, body: ProofSubmit, signer: str) -> SignedEntry | None:
-        """Return the entry by which `signer` submitted exactly this proof, or None."""
-        for _, data, _ in self._store.entries():
-            entry = SignedEntry.decode(data)
-            if entry.signer == signer and entry.body == body:
-                return entry
-        return None
+        Raises
+        ------
+        LedgerReadOnly
+            If the ledger was opened without the log's key.
+        """
+        self._require_writer()
+        return self._store.blobs.put(data)
 
     def append(self, entry: SignedEntry, blobs: Iterable[bytes] = ()) -> Receipt:
         """Append an entry that needs no proof.
@@ -191,7 +204,13 @@ class Ledger:
         entry : SignedEntry
             Anything but a proof.submit.
         blobs : iterable of bytes, optional
-            What the entry names by digest, as far as the ledger does not have it.
+            What the entry names by digest, as far as the ledger does not have it. An opening
+            file that is said to be invalid is looked at and not kept.
+
+        Returns
+        -------
+        Receipt
+            Of the entry; the same one if it was appended before.
 
         Raises
         ------
@@ -200,21 +219,36 @@ class Ledger:
         MissingBlob
             If a blob is neither given nor there.
         """
-        if isinstance(entry.body, ProofSubmit):
-            raise MalformedEntry("a proof is submitted, so that it is verified")
-        self._require_signer()
-        with self._recorded(entry):
-            given = {blob_digest(blob): blob for blob in blobs}
-            self._replica.refresh()
-            if self._place(entry) is None:
-                # Before anything is written: whom the rules refuse cannot fill the disk either.
-                apply(self._replica.state, entry)
-                for name in entry.body.blobs:
-                    if name in given:
-                        self._store.blobs.put(given[name])
-                    else:
-                        self._store.blobs.get(name)
-            return self._append(entry, None)
+        (outcome,) = self.append_many([(entry, blobs)])
+        if isinstance(outcome, ZkpotError):
+            raise outcome
+        return outcome
+
+    def append_many(
+        self, items: Sequence[tuple[SignedEntry, Iterable[bytes]]]
+    ) -> list[Receipt | ZkpotError]:
+        """Append entries in one durable commit, each accepted or refused on its own.
+
+        Parameters
+        ----------
+        items : sequence of (SignedEntry, iterable of bytes)
+            Entries in order, with their blobs, as for `append`.
+
+        Returns
+        -------
+        list of Receipt or ZkpotError
+            For each, its receipt or what `append` would have raised.
+
+        Raises
+        ------
+        StorageFailed, LedgerBusy, LedgerCorrupt
+            If it is not the entries' fault; each of them is on the log or not, and all of them
+            can be appended again.
+        """
+        writer = self._require_writer()
+        outcomes = writer.append([self._item(entry, blobs) for entry, blobs in items])
+        self._record((e, o) for (e, _), o in zip(items, outcomes, strict=True))
+        return [o if isinstance(o, ZkpotError) else self.receipt(o) for o in outcomes]
 
     def submit(self, bundle: bytes, entry: SignedEntry, verify: Verify) -> Receipt:
         """Verify a proof and, only then, log it and pay for it.
@@ -244,78 +278,88 @@ class Ledger:
         body = entry.body
         if not isinstance(body, ProofSubmit):
             raise MalformedEntry(f"a {body.type} entry is no submission")
-        self._require_signer()
-        with self._recorded(entry):
-            self._replica.refresh()
-            place = self._place(entry)
-            if place is not None:
-                return self.receipt(place)
-            if blob_digest(bundle) != body.bundle:
-                raise ProofRejected(
-                    "bundle", f"digest is {blob_digest(bundle)}, the entry names {body.bundle}"
-                )
-            state = self._replica.state
-            apply(state, entry, Accepted.claimed_by(body))
-            verdict = verify(bundle, state.pins(body.task, body.round, entry.signer))
-            accepted = Accepted.from_verdict(verdict)
-            if accepted != Accepted.claimed_by(body):
-                raise ProofRejected("statement", "the entry claims another than was verified")
-            self._store.blobs.put(bundle)
-            return self._append(entry, accepted)
-
-    def _append(self, entry: SignedEntry, accepted: Accepted | None) -> Receipt:
-        signer = self._require_signer()
-        while True:
-            self._replica.refresh()
-            place = self._place(entry)
-            if place is not None:
-                return self.receipt(place)
-            before = self._replica.state
-            new = [(entry, apply(before, entry, accepted))]
-            if (due := new[0][1].due) is not None:
-                credit = SignedEntry.by_rule(due, before.origin)
-                new.append((credit, apply(new[0][1], credit)))
-            encoded = [item.encode() for item, _ in new]
-            frontier, after = self._replica.frontier, new[-1][1]
-            for data in encoded:
-                frontier = frontier.append(leaf_hash(data))
-            # Signed before the commit, but shown to nobody unless it succeeds: whatever happens
-            # in between, no second checkpoint of this size is ever published.
-            checkpoint = Checkpoint(before.origin, frontier.size, frontier.root).sign(signer)
-            batch = Batch(
-                encoded,
-                checkpoint,
-                dict(after.nullifiers.items() - before.nullifiers.items()),
-                dict(after.balances.items() - before.balances.items()),
-            )
-            # A conflict: somebody else was first. The rules are asked again, on what is now.
-            with contextlib.suppress(Conflict):
-                self._store.commit(before.size, batch)
-                for data, (item, state) in zip(encoded, new, strict=True):
-                    self._replica.add(item, data, state)
-
-    def _place(self, entry: SignedEntry) -> int | None:
-        return self._replica.places.get(leaf_hash(entry.encode()))
-
-    def _require_signer(self) -> Signer:
-        if self._signer is None:
-            raise LedgerReadOnly("the ledger was opened without the key of its log")
-        if self._signer.public != self.state.operator:
-            raise BadKey(f"{self._signer.public} is not the key of this log")
-        return self._signer
-
-    @contextlib.contextmanager
-    def _recorded(self, entry: SignedEntry) -> Iterator[None]:
-        """Keep a record of a refusal, where its author is known to be the author."""
+        writer = self._require_writer()
         try:
-            yield
-        except (EntryRefused, ProofRejected, SrsInsecure) as error:
-            # The refusal stands whether or not it can be written down.
-            with contextlib.suppress(LedgerError):
-                if entry.signer in self._replica.state.names:
-                    entry.require_signature()
-                    message = error.message[:_MESSAGE_LIMIT]
-                    self._store.record(
-                        Refusal(entry.digest, error.code, entry.signer, entry.body.type, message)
-                    )
+            self._refresh()
+            place = self._replica.place(leaf_hash(entry.encode()))
+            if place is None:
+                accepted = self._verified(bundle, entry, body, verify)
+                (outcome,) = writer.append([Item(entry, accepted, {body.bundle: bundle})])
+                if isinstance(outcome, ZkpotError):
+                    raise outcome
+                place = outcome
+        except ZkpotError as error:
+            self._record([(entry, error)])
             raise
+        return self.receipt(place)
+
+    def _verified(
+        self, bundle: bytes, entry: SignedEntry, body: ProofSubmit, verify: Verify
+    ) -> Accepted:
+        if blob_digest(bundle) != body.bundle:
+            raise ProofRejected(
+                "bundle", f"digest is {blob_digest(bundle)}, the entry names {body.bundle}"
+            )
+        state, claimed = self._replica.state, Accepted.claimed_by(body)
+        apply(state, entry, claimed)
+        verdict = verify(bundle, state.pins(body.task, body.round, entry.signer))
+        accepted = Accepted.from_verdict(verdict)
+        if accepted != claimed:
+            raise ProofRejected("statement", "the entry claims another than was verified")
+        return accepted
+
+    def _item(self, entry: SignedEntry, blobs: Iterable[bytes]) -> Item | MalformedEntry:
+        if isinstance(entry.body, ProofSubmit):
+            return MalformedEntry("a proof is submitted, so that it is verified")
+        files = {blob_digest(blob): blob for blob in blobs}
+        return Item(entry, self._vouch(entry, files), files)
+
+    def _vouch(self, entry: SignedEntry, files: Mapping[str, bytes]) -> Vouched:
+        """Look at an opening file that is said to be invalid, if all else allows the entry."""
+        body = entry.body
+        if not isinstance(body, Slash) or body.blob not in files:
+            return None
+        state, vouched = self.state, InvalidReveal(body.blob)
+        try:
+            apply(state, entry, vouched)
+            testset = state.testsets[state.task(body.subject).terms.testset]
+            invalid = invalid_reveal(self.blob(testset.terms.manifest), files[body.blob])
+        except ZkpotError:
+            # The rules are asked again, and then refuse it by name.
+            return None
+        return vouched if invalid else None
+
+    def _require_writer(self) -> Writer:
+        if self._writer is None:
+            raise LedgerReadOnly("the ledger was opened without the key of its log")
+        return self._writer
+
+    def _record(self, outcomes: Iterable[tuple[SignedEntry, object]]) -> None:
+        """Keep a record of refusals, where their authors are known to be the authors."""
+        found = [
+            Refusal(
+                entry.digest, error.code, entry.signer, entry.body.type,
+                error.message[:_MESSAGE_LIMIT],
+            )
+            for entry, error in outcomes
+            if isinstance(error, _RECORDED) and self._is_by_its_author(entry)
+        ]  # fmt: skip
+        # The refusal stands whether or not it can be written down.
+        with contextlib.suppress(LedgerError):
+            if found:
+                self._store.record(found)
+
+    def _is_by_its_author(self, entry: SignedEntry) -> bool:
+        known = self._replica.state.identities.get(entry.signer)
+        if known is None or (known.scheme, known.key) != (entry.scheme, entry.key):
+            return False
+        try:
+            entry.require_signature()
+        except LedgerError:
+            return False
+        return True
+
+
+def mark_of(folder: Path, mark: Path | None) -> Mark:
+    """Return the mark in a file, or by default that of the key in the ledger's folder."""
+    return Mark.beside(folder / LOG_KEY) if mark is None else Mark(mark)

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
-from ledger.errors import MalformedEntry
+from ledger.checks import LONGEST, is_count, is_ratio, ratio_from_json, require
 
-_JSON_INTEGERS = 2**53
+RULES = ("gain", "best", "equal")
+
+_EQUALS = 1000
 
 
-def require(condition: bool, message: str) -> None:
-    """Refuse a field of an entry.
+@dataclass(frozen=True)
+class Windows:
+    """How long the phases of a round last; 0 sets no limit.
 
-    Raises
-    ------
-    MalformedEntry
-        If `condition` does not hold.
+    Attributes
+    ----------
+    unit : {"entries", "seconds"}
+        Entries of the log, or seconds of its clock entries.
+    commit : int
+        Models are committed for so long, and the test set is not released before.
+    release : int
+        For how long after that it can be released.
+    prove : int
+        Proofs are taken for so long after the release.
     """
-    if not condition:
-        raise MalformedEntry(message)
 
+    unit: str = "entries"
+    commit: int = 0
+    release: int = 0
+    prove: int = 0
 
-def is_count(value: object, least: int = 0) -> bool:
-    """Tell whether `value` is an integer, not a bool, that JSON carries exactly."""
-    return type(value) is int and least <= value < _JSON_INTEGERS
+    def __post_init__(self) -> None:
+        require(self.unit in ("entries", "seconds"), f"no such unit of windows: {self.unit!r}")
+        require(
+            all(is_count(n, most=LONGEST) for n in (self.commit, self.release, self.prove)),
+            f"windows are integers from 0 to {LONGEST}",
+        )
+        require(
+            self.release == 0 or self.commit > 0,
+            "a deadline for the release needs one for the commitments before it",
+        )
 
-
-def ratio_from_json(value: object) -> Fraction:
-    """Read ``[numerator, denominator]``."""
-    if not isinstance(value, list) or len(value) != 2:
-        raise MalformedEntry(f"{value!r} is not a ratio [numerator, denominator]")
-    numerator, denominator = value
-    require(is_count(numerator) and is_count(denominator, 1), f"{value!r} is not a ratio")
-    return Fraction(numerator, denominator)
+    @classmethod
+    def from_dict(cls, value: Any) -> Windows:
+        """Read windows back; the caller compares encodings."""
+        require(isinstance(value, dict), "windows are not an object")
+        return cls(**value)
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,16 @@ class Policy:
     openings : int
         Accepted proofs the task may make on its test set; at most the set's own budget.
     rule : str
-        ``gain``: proportional to the gain over the best credited score.
+        ``gain``: proportional to the gain over the best credited score, at once. ``best``: all
+        to the best accuracy, ``equal``: the same to everyone who passed, when the task closes.
+    bond : int
+        Units that a contributor must have bonded to the task for each model that they commit to
+        in a round. Nothing costs it; it is what makes many identities and models dear.
+    evaluator_bond : int
+        Units that the evaluator must have bonded to the task before any model is committed; lost
+        if the test set is not released, or is not what was committed.
+    windows : Windows
+        Deadlines of the phases.
     """
 
     minimum_accuracy: Fraction
@@ -65,14 +89,13 @@ class Policy:
     submissions_per_identity: int
     openings: int
     rule: str = "gain"
+    bond: int = 0
+    evaluator_bond: int = 0
+    windows: Windows = Windows()
 
     def __post_init__(self) -> None:
-        ratios = (self.minimum_accuracy, self.eta)
         require(
-            all(
-                isinstance(r, Fraction) and is_count(r.numerator) and is_count(r.denominator, 1)
-                for r in ratios
-            ),
+            is_ratio(self.minimum_accuracy) and is_ratio(self.eta),
             "minimum_accuracy and eta are ratios of non-negative integers",
         )
         require(self.minimum_accuracy < 1, "a minimum accuracy of 1 leaves no gain to pay for")
@@ -82,7 +105,27 @@ class Policy:
             is_count(self.submissions_per_identity, 1) and is_count(self.openings, 1),
             "budgets are positive integers",
         )
-        require(self.rule == "gain", f"reward rule {self.rule!r} is unknown")
+        require(self.rule in RULES, f"reward rule {self.rule!r} is unknown")
+        require(
+            is_count(self.bond) and is_count(self.evaluator_bond),
+            "bonds are non-negative integers",
+        )
+        require(isinstance(self.windows, Windows), "windows are not windows")
+        # What is settled or given back when a task closes needs a task that closes.
+        require(
+            self.rule == "gain" or self.windows.prove > 0,
+            f"the rule {self.rule!r} pays at the end, so proofs need a deadline",
+        )
+        # All of it comes due at once, and an engine appends it in one transaction.
+        require(
+            self.rule != "equal" or self.openings <= _EQUALS,
+            f"the rule 'equal' shares among at most {_EQUALS} proofs",
+        )
+        require(
+            self.bond == self.evaluator_bond == 0
+            or (self.windows.prove > 0 and self.windows.release > 0),
+            "bonds need deadlines for commitments, release and proofs, or they stay locked",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as JSON-ready values."""
@@ -93,6 +136,9 @@ class Policy:
             "submissions_per_identity": self.submissions_per_identity,
             "openings": self.openings,
             "rule": self.rule,
+            "bond": self.bond,
+            "evaluator_bond": self.evaluator_bond,
+            "windows": asdict(self.windows),
         }
 
     @classmethod
@@ -102,6 +148,7 @@ class Policy:
         fields = dict(value)
         for name in ("minimum_accuracy", "eta"):
             fields[name] = ratio_from_json(fields.get(name))
+        fields["windows"] = Windows.from_dict(fields.get("windows"))
         return cls(**fields)
 
     def step(self, accuracy: Fraction, best: int) -> int:

@@ -14,7 +14,7 @@ from circuits.testset import Manifest
 from ledger.audit import Verify
 from ledger.entries import NOTHING, DataRegister, blob_digest
 from ledger.ledger import Ledger
-from ledger.state import TaskPins
+from ledger.records import TaskPins
 from verifier.sumcheck.wellformed import verify_well_formed
 from verifier.verdict import Verdict
 from verifier.verify import Expectation, Options, verify_bundle
@@ -49,6 +49,7 @@ def registration(manifest: bytes, well_formed: bytes | None, options: Options) -
         verify_well_formed(read, well_formed, options)
         proof = blob_digest(well_formed)
     return DataRegister(
+        kind="testset",
         root=read.testset_id,
         manifest=blob_digest(manifest),
         well_formed=proof,

@@ -1,208 +1,97 @@
-"""What the entries so far amount to. Immutable; only `ledger.rules` makes new states."""
+"""What the entries so far amount to. Immutable; only `ledger.rules` makes new states.
+
+Mappings are persistent (hash array mapped tries), so that a state after one more entry shares
+nearly everything with the one before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any
+
+from immutables import Map
 
 from circuits.encoding import json_digest
-from circuits.statement import Context, Statement
-from ledger.entries import Credit, DataRegister, Genesis, ProofSubmit, TaskOpen
-from ledger.errors import UnknownTask
-from verifier.verdict import Verdict
-
-
-@dataclass(frozen=True)
-class TaskPins:
-    """Everything a proof is checked against, all of it from the ledger, none from the prover.
-
-    Attributes
-    ----------
-    backend : str
-        Proof system.
-    circuit, vk, srs : str
-        Digests of the circuit, of the verifying key and of the SRS.
-    architecture, manifest, well_formed : str
-        Blob digests of the public architecture, of the test-set manifest, and of the proof that
-        the set is well-formed, for `Ledger.blob`.
-    testset : str
-        Id of the test set.
-    samples, openings : int
-        Its number of samples, and of the proofs that it was registered for.
-    task : str
-        Identifier of the task.
-    round : int
-        Round of the task.
-    origin : str
-        Name of the ledger.
-    submitter : str
-        Public key of who submits the proof.
-    """
-
-    backend: str
-    circuit: str
-    vk: str
-    srs: str
-    architecture: str
-    manifest: str
-    well_formed: str
-    testset: str
-    samples: int
-    openings: int
-    task: str
-    round: int
-    origin: str
-    submitter: str
-
-    @property
-    def context(self) -> Context:
-        """The context that the proof must be bound to."""
-        return Context(self.submitter, self.task, self.round, self.origin)
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What an engine vouches for when it appends a proof: the outcome of a verification.
-
-    Attributes
-    ----------
-    statement : Statement
-        What was verified.
-    srs_insecure : bool
-        Whether it rests on a development SRS.
-    """
-
-    statement: Statement
-    srs_insecure: bool
-
-    @classmethod
-    def from_verdict(cls, verdict: Verdict) -> Self:
-        """Take over an accepting verdict.
-
-        Raises
-        ------
-        ProofRejected
-            If the proof was not accepted.
-        """
-        return cls(verdict.require(), verdict.srs_insecure)
-
-    @classmethod
-    def claimed_by(cls, body: ProofSubmit) -> Self:
-        """Take a submission at its word.
-
-        Only to replay a log, where the entry is there because its proof was verified, and to
-        refuse early what no proof could make acceptable.
-        """
-        return cls(body.statement, body.srs_insecure)
-
-
-@dataclass(frozen=True)
-class Testset:
-    """A registered test set.
-
-    Attributes
-    ----------
-    evaluator : str
-        Public key of who registered it and may release it.
-    terms : DataRegister
-        As registered.
-    spent : int
-        Proofs accepted on it so far, over all tasks.
-    opened : bool
-        Whether contributors have been given it, so that no later commitment is blind.
-    """
-
-    evaluator: str
-    terms: DataRegister
-    spent: int = 0
-    opened: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task and how far it has come.
-
-    Attributes
-    ----------
-    id : str
-        Digest of the entry that opened it.
-    owner : str
-        Public key of who opened it.
-    terms : TaskOpen
-        As opened.
-    released : int
-        Rounds released so far: rounds below can be proven, the round of this number takes
-        commitments, later ones are not open yet. Only ever grows, by one.
-    commits : frozenset of (int, str, str)
-        Round, contributor and model commitment.
-    submissions : mapping of str to int
-        Accepted proofs of each identity.
-    step : int
-        Step of the ladder of the best credited score.
-    minted : int
-        Credit paid so far.
-    """
-
-    id: str
-    owner: str
-    terms: TaskOpen
-    released: int = 0
-    commits: frozenset[tuple[int, str, str]] = frozenset()
-    submissions: Mapping[str, int] = field(default_factory=dict)
-    step: int = 0
-    minted: int = 0
-
-    @property
-    def spent(self) -> int:
-        """Accepted proofs of all identities."""
-        return sum(self.submissions.values())
+from ledger.charter import Charter
+from ledger.entries import Credit, Genesis
+from ledger.errors import NotAuthorised, UnknownTask
+from ledger.records import Identity, Locked, Proven, Release, Task, TaskPins, Testset, Training
 
 
 @dataclass(frozen=True)
 class State:
-    """The ledger after some number of entries.
+    """A ledger after `size` entries.
 
     Attributes
     ----------
     size : int
-        That number.
+        Number of entries.
+    time : int
+        Seconds of the newest clock entry; 0 if there is none.
     origin : str
-        Name of the ledger; empty before the genesis entry.
+        Name of the ledger.
     operator : str
-        Public key that signed the genesis entry and signs the checkpoints.
+        Identity of the log, which is its first key: who signs checkpoints and the clock.
     genesis : Genesis or None
-        The rules that never change.
-    names : mapping of str to str
-        Registered public keys and their names.
-    nonces : mapping of str to int
-        Next nonce of each signer.
+        What never changes.
+    charter : Charter or None
+        What the governors can change.
+    identities : mapping of str to Identity
     testsets : mapping of str to Testset
+        By root.
+    training : mapping of str to Training
         By root.
     tasks : mapping of str to Task
         By identifier.
+    proofs : mapping of int to Proven
+        Accepted proofs by index of their entry.
+    credits : mapping of int to int
+        What accepted proofs were paid, by index of the proof's entry.
+    releases : mapping of str to Release
+        Released models by digest of their entry.
+    versions : mapping of (str, str, str) to str
+        The same digests by owner, name and version.
     nullifiers : mapping of str to int
         Spent nullifiers, and the index of the proof that spent each.
     balances : mapping of str to int
-        Units of each identity that has any.
-    minted : int
-        Units ever minted.
-    due : Credit or None
-        The one entry that may come next, where a proof has just earned something.
+        Units that each identity owns and can spend, of those that ever had any.
+    bonds : mapping of (str, str) to Locked
+        Units locked by an identity for a subject.
+    bonded : int
+        Units in all bonds.
+    minted, burned : int
+        Units ever made and destroyed.
+    promised : int
+        Units that will ever have been made if every open task pays its whole pool.
+    slashed : mapping of str to int
+        Faults that were punished, by `fault_id`, and the index of the entry.
+    due : tuple of Credit
+        The entries that must come next, in order, where something has just been earned.
     """
 
     size: int = 0
+    time: int = 0
     origin: str = ""
     operator: str = ""
     genesis: Genesis | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
-    nonces: Mapping[str, int] = field(default_factory=dict)
-    testsets: Mapping[str, Testset] = field(default_factory=dict)
-    tasks: Mapping[str, Task] = field(default_factory=dict)
-    nullifiers: Mapping[str, int] = field(default_factory=dict)
-    balances: Mapping[str, int] = field(default_factory=dict)
+    charter: Charter | None = None
+    identities: Map[str, Identity] = field(default_factory=Map)
+    testsets: Map[str, Testset] = field(default_factory=Map)
+    training: Map[str, Training] = field(default_factory=Map)
+    tasks: Map[str, Task] = field(default_factory=Map)
+    proofs: Map[int, Proven] = field(default_factory=Map)
+    credits: Map[int, int] = field(default_factory=Map)
+    releases: Map[str, Release] = field(default_factory=Map)
+    versions: Map[tuple[str, str, str], str] = field(default_factory=Map)
+    nullifiers: Map[str, int] = field(default_factory=Map)
+    balances: Map[str, int] = field(default_factory=Map)
+    bonds: Map[tuple[str, str], Locked] = field(default_factory=Map)
+    bonded: int = 0
     minted: int = 0
-    due: Credit | None = None
+    burned: int = 0
+    promised: int = 0
+    slashed: Map[str, int] = field(default_factory=Map)
+    due: tuple[Credit, ...] = ()
 
     def task(self, task: str) -> Task:
         """Return a task.
@@ -216,6 +105,46 @@ class State:
             return self.tasks[task]
         except KeyError:
             raise UnknownTask(f"task {task} is not on ledger {self.origin}", task=task) from None
+
+    def identity(self, identity: str) -> Identity:
+        """Return an identity.
+
+        Raises
+        ------
+        NotAuthorised
+            If it is not registered.
+        """
+        try:
+            return self.identities[identity]
+        except KeyError:
+            raise NotAuthorised(f"{identity} is not registered") from None
+
+    def name(self, identity: str) -> str:
+        """Return the name of an identity for people; ``?`` if it is not registered."""
+        found = self.identities.get(identity)
+        return "?" if found is None else found.name
+
+    def author(self, key: str) -> str:
+        """Return the identity whose present key is `key`; itself if there is none yet."""
+        known = self.identities.get(key)
+        if known is not None and known.key == key:
+            return key
+        rotated = (who for who, known in self.identities.items() if known.key == key)
+        return next(rotated, key)
+
+    def nonce(self, identity: str) -> int:
+        """Return the number of the next entry of an identity."""
+        found = self.identities.get(identity)
+        return 0 if found is None else found.nonce
+
+    def position(self, unit: str) -> int:
+        """Return where the next entry stands against windows of a unit: its index, or the time."""
+        return self.size if unit == "entries" else self.time
+
+    def locked(self, identity: str, subject: str) -> int:
+        """Return the units that an identity has bonded to a subject."""
+        found = self.bonds.get((identity, subject))
+        return 0 if found is None else found.amount
 
     def pins(self, task: str, round_: int, submitter: str) -> TaskPins:
         """Return what a proof for a task and round by `submitter` is checked against."""
@@ -238,6 +167,27 @@ class State:
             submitter=submitter,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as JSON-ready values, the same for equal states."""
+        return {name: _to_json(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @property
+    def digest(self) -> str:
+        """Digest of the canonical encoding: equal on every engine for equal histories."""
+        return json_digest("state", self.to_dict())
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Map):
+        return [[_to_json(key), _to_json(value[key])] for key in sorted(value)]
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _to_json(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value
+
 
 def nullifier(task: str, round_: int, model: str, testset: str) -> str:
     """Return what can be spent once: a model's proof on a test set in a round of a task.
@@ -245,3 +195,8 @@ def nullifier(task: str, round_: int, model: str, testset: str) -> str:
     The submitter is not part of it, so two accounts cannot cash one committed model.
     """
     return json_digest("nullifier", [task, round_, model, testset])
+
+
+def fault_id(fault: str, offender: str, subject: str) -> str:
+    """Return what can be punished once: a kind of fault of somebody in a task, or on the log."""
+    return json_digest("fault", [fault, offender, subject])

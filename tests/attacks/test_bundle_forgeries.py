@@ -118,3 +118,23 @@ def test_a_count_is_one_number(
             honest = claimed == public
             assert ezkl_accepts(tiny_keys, tiny.srs.path, proof, claimed) is honest
             assert contract.verify(claimed, proof) is honest
+
+
+@pytest.mark.parametrize("table", ["per_class", "confusion", "groups"])
+def test_tables_that_no_circuit_counts_are_refused(
+    tiny: World, tiny_bundle: Bundle, table: str
+) -> None:
+    """Their sums fit the proven count, so that the statement itself is well-formed."""
+    said = tiny_bundle.statement
+    rest = said.samples - said.correct
+    made_up = {
+        "per_class": ((said.correct, said.correct), (0, rest)),
+        "confusion": ((said.correct, 0), (rest, 0)),
+        "groups": ((said.correct, said.correct), (0, rest)),
+    }
+    forged = replace(tiny_bundle, statement=replace(said, **{table: made_up[table]}))
+    context = Context("11" * 32, "22" * 32, 0, "tests")
+    expected = Expectation(tiny.manifest, context.digest)
+    error = verify_bundle(forged.encode(), expected, OPTIONS).error
+    assert error is not None and table in error.message
+    assert verify_bundle(tiny_bundle.encode(), expected, OPTIONS).accepted

@@ -10,7 +10,7 @@ import ledger.proofs
 from circuits.bundle import Bundle
 from ledger.entries import NOTHING, blob_digest
 from ledger.proofs import bundle_verifier
-from ledger.state import TaskPins
+from ledger.records import TaskPins
 from tests.sumcheck_world import World
 from verifier.verdict import Check, Verdict
 from verifier.verify import Expectation, Options, verify_bundle

@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from circuits.errors import ProofRejected, ZkpotError
 from circuits.statement import Context, Statement
 from ledger import entries
+from ledger.charter import Charter
 from ledger.entries import blob_digest
 from ledger.envelope import SignedEntry
 from ledger.keys import Signer
 from ledger.policy import Policy
 from ledger.rules import apply
-from ledger.state import Accepted, State
+from ledger.records import Accepted
+from ledger.state import State
 from verifier.verdict import Check, Verdict
 
 ORIGIN = "ledger.example/tests"
@@ -42,9 +44,9 @@ def signer(name):
 
 OPERATOR, EVALUATOR, ALICE, BOB = (signer(n) for n in ("operator", "evaluator", "alice", "bob"))
 
-GENESIS = entries.Genesis(allow_insecure_srs=False, task_owners=(OPERATOR.public,))
+GENESIS = entries.Genesis(allow_insecure_srs=False, charter=Charter.alone(OPERATOR.public))
 DATA = entries.DataRegister(
-    root=digest_of("testset"), manifest=blob_digest(MANIFEST), well_formed=entries.NOTHING,
+    kind="testset", root=digest_of("testset"), manifest=blob_digest(MANIFEST), well_formed=entries.NOTHING,
     samples=SAMPLES, openings=5,
 )  # fmt: skip
 TASK = entries.TaskOpen(
@@ -103,7 +105,7 @@ class World:
         self.do(OPERATOR, genesis)
 
     def sign(self, who, body):
-        nonce = self.state.nonces.get(who.public, 0)
+        nonce = self.state.nonce(who.public)
         return SignedEntry.sign(body, origin=ORIGIN, nonce=nonce, signer=who)
 
     def push(self, entry, accepted=None):
@@ -115,8 +117,8 @@ class World:
         entry = self.sign(who, body)
         proof = isinstance(body, entries.ProofSubmit)
         self.push(entry, Accepted.claimed_by(body) if proof else None)
-        if self.state.due is not None:
-            self.push(SignedEntry.by_rule(self.state.due, ORIGIN))
+        while self.state.due:
+            self.push(SignedEntry.by_rule(self.state.due[0], ORIGIN))
         return entry
 
     def introduce(self):

@@ -11,7 +11,7 @@ from ledger_world import ALICE, BOB, OPERATOR, ORIGIN, filled, statement, submit
 from circuits.errors import ProofRejected
 from circuits.merkle import leaf_hash, root
 from ledger import Ledger, VerifierKey, errors
-from ledger.note import Checkpoint
+from ledger.tlog.note import Checkpoint
 from verifier.verdict import Verdict
 
 

@@ -28,7 +28,7 @@ from ledger.entries import (
     TestsetRelease as Release,
 )
 from ledger.errors import LedgerCorrupt, MissingBlob
-from ledger.state import TaskPins
+from ledger.records import TaskPins
 from tests.circuits.halo2.halo2_world import World
 from verifier.verify import Options
 

@@ -28,7 +28,7 @@ from ledger.entries import (
 )
 from ledger.errors import MissingBlob
 from ledger.proofs import registration
-from ledger.state import TaskPins
+from ledger.records import TaskPins
 from tests.sumcheck_world import SAMPLES, World, make_world
 from verifier.sumcheck import bundle as checks
 from verifier.verify import Options

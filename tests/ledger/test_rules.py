@@ -34,7 +34,8 @@ from ledger import rules as ledger_rules
 from ledger.envelope import SignedEntry
 from ledger.policy import Policy
 from ledger.rules import apply
-from ledger.state import Accepted, State
+from ledger.records import Accepted
+from ledger.state import State
 
 
 def test_the_whole_story():

@@ -1,0 +1,1 @@
+"""The embedded engine: one SQLite file, its blobs, and the static tiles that others read."""

@@ -1,0 +1,240 @@
+"""What the service asks of the ledger, each question as one turn on the ledger's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from circuits.bundle import MAX_BYTES as BUNDLE_BYTES
+from circuits.encoding import read_bytes
+from circuits.errors import ProofRejected
+from ledger.embedded.publish import FOLDER as TILES
+from ledger.embedded.tiles import Tile
+from ledger.entries import ProofSubmit
+from ledger.envelope import SignedEntry
+from ledger.errors import MalformedEntry, MissingBlob
+from ledger.ledger import Ledger
+from ledger.records import Accepted, TaskPins
+from ledger.rules import apply
+from ledger.service import views
+from ledger.service.catalogue import Catalogue
+from ledger.service.errors import NotFound
+from ledger.service.keeper import Keeper
+from ledger.service.queue import Job, Placed
+from ledger.service.schemas import Entries, TaskInfo
+from ledger.service.spool import Spool
+from ledger.service.verify import Job as VerifyJob
+from ledger.service.verify import Outcome
+from ledger.service.workers import JobFailed
+from ledger.tlog.receipt import Receipt
+from verifier.verdict import Check, Verdict
+
+T = TypeVar("T")
+
+
+class Book:
+    """The ledger as the service sees it.
+
+    Parameters
+    ----------
+    keeper : Keeper
+        Its thread.
+    spool : Spool
+        Where blobs are that no entry names yet.
+    folder : Path
+        The ledger's folder.
+    grown : callable
+        Called when it has new entries.
+    """
+
+    def __init__(
+        self, keeper: Keeper, spool: Spool, folder: Path, grown: Callable[[], None]
+    ) -> None:
+        self._keeper = keeper
+        self._spool = spool
+        self._folder = folder
+        self._grown = grown
+        self._catalogue = Catalogue()
+
+    async def _look(self, work: Callable[[Ledger, Catalogue], T]) -> T:
+        def turn(ledger: Ledger) -> T:
+            self._catalogue.refresh(ledger)
+            return work(ledger, self._catalogue)
+
+        return await self._keeper.run(turn)
+
+    async def entries(self, start: int, count: int) -> Entries:
+        """Return some entries."""
+
+        def read(ledger: Ledger) -> Entries:
+            state = ledger.state
+            found = ledger.entries(start, count) if start < state.size else []
+            listed = [
+                views.entry_info(state, index, entry)
+                for index, entry in enumerate(found[: state.size - start], start)
+            ]
+            return Entries(size=state.size, entries=listed)
+
+        return await self._keeper.run(read)
+
+    async def checkpoint(self) -> str:
+        """Return the newest checkpoint, signed by the log alone."""
+        return await self._keeper.run(lambda ledger: ledger.checkpoint())
+
+    async def receipt(self, index: int) -> str:
+        """Return the receipt of an entry, always the same one."""
+        return await self._keeper.run(lambda ledger: ledger.receipt(index).encode())
+
+    async def receipt_under(self, index: int, size: int, note: str) -> str:
+        """Return the receipt of an entry under a given checkpoint."""
+
+        def make(ledger: Ledger) -> str:
+            proof = ledger.inclusion(index, size)
+            return Receipt(index, ledger.entry(index).encode(), tuple(proof), note).encode()
+
+        return await self._keeper.run(make)
+
+    async def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Return an inclusion proof."""
+
+        def prove(ledger: Ledger) -> list[bytes]:
+            if not index < size <= ledger.state.size:
+                raise NotFound(f"there is no entry {index} among {size}")
+            return ledger.inclusion(index, size)
+
+        return await self._keeper.run(prove)
+
+    async def consistency(self, old: int, new: int) -> list[bytes]:
+        """Return a consistency proof."""
+
+        def prove(ledger: Ledger) -> list[bytes]:
+            if not old <= new <= ledger.state.size:
+                raise NotFound(f"there are no sizes {old} and {new}")
+            return ledger.consistency(old, new)
+
+        return await self._keeper.run(prove)
+
+    async def describe_task(self, task: str) -> TaskInfo | None:
+        """Describe a task, or return None."""
+
+        def describe(ledger: Ledger, catalogue: Catalogue) -> TaskInfo | None:
+            state = ledger.state
+            found = state.tasks.get(task)
+            return None if found is None else views.task_info(state, found, catalogue)
+
+        return await self._look(describe)
+
+    async def blob(self, digest: str) -> bytes:
+        """Return a blob that the ledger has."""
+        try:
+            return await self._keeper.run(lambda ledger: ledger.blob(digest))
+        except MissingBlob:
+            raise NotFound(f"there is no blob {digest}") from None
+
+    async def tile(self, tile: Tile) -> bytes:
+        """Return a published tile."""
+        path = self._folder / TILES / tile.path
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"there is no {tile.path}") from None
+
+    async def has_blob(self, digest: str) -> bool:
+        """Tell whether the ledger has a blob."""
+        return await asyncio.to_thread((self._folder / "blobs" / digest).is_file)
+
+    async def placed_proof(self, digest: str) -> Placed | None:
+        """Return where the submission of a digest is, or None."""
+
+        def find(ledger: Ledger, catalogue: Catalogue) -> Placed | None:
+            index = catalogue.place(digest)
+            if index is None or not isinstance(ledger.entry(index).body, ProofSubmit):
+                return None
+            return _placed(ledger, index)
+
+        return await self._look(find)
+
+    async def proofs(self, signer: str, bundle: str) -> list[tuple[str, Placed]]:
+        """Return digest and place of the submissions of a bundle by an identity."""
+
+        def find(ledger: Ledger, catalogue: Catalogue) -> list[tuple[str, Placed]]:
+            return [
+                (ledger.entry(index).digest, _placed(ledger, index))
+                for index in catalogue.proofs(signer, bundle)
+            ]
+
+        return await self._look(find)
+
+    async def append(self, entry: SignedEntry) -> Receipt:
+        """Append an entry, with those of its blobs that its author has put."""
+        paths = {name: self._spool.find(entry.signer, name) for name in entry.body.blobs}
+        blobs = await asyncio.to_thread(
+            lambda: tuple(path.read_bytes() for path in paths.values() if path is not None)
+        )
+        receipt = await self._keeper.append(entry, blobs)
+        for name in paths:
+            self._spool.discard(entry.signer, name)
+        self._grown()
+        return receipt
+
+    # What the queue asks.
+
+    async def admit(self, entry: SignedEntry) -> tuple[Placed | None, TaskPins | None]:
+        """Ask the rules about a submission; see `queue.Book`."""
+        body = _proof(entry)
+
+        def ask(ledger: Ledger, catalogue: Catalogue) -> tuple[Placed | None, TaskPins | None]:
+            index = catalogue.place(entry.digest)
+            if index is not None and ledger.entry(index) == entry:
+                return _placed(ledger, index), None
+            state = ledger.state
+            apply(state, entry, Accepted.claimed_by(body))
+            return None, state.pins(body.task, body.round, entry.signer)
+
+        return await self._look(ask)
+
+    async def bundle(self, entry: SignedEntry) -> Path | None:
+        """Return the file of the bundle that an entry names, or None."""
+        name = _proof(entry).bundle
+        found = self._spool.find(entry.signer, name)
+        if found is None:
+            logged = self._folder / "blobs" / name
+            return logged if logged.is_file() else None
+        return found
+
+    def task(self, job: Job, pins: TaskPins) -> VerifyJob:
+        """Return what a worker is to do."""
+        return VerifyJob(job.bundle, BUNDLE_BYTES, pins)
+
+    async def log(self, job: Job, pins: TaskPins, outcome: Outcome | JobFailed) -> Placed:
+        """Log a verified proof, or record why it is refused; see `queue.Book`."""
+        if isinstance(outcome, JobFailed):
+            raise outcome
+
+        def write(ledger: Ledger) -> Placed:
+            def verdict(_: bytes, wanted: TaskPins) -> Verdict:
+                accepted = outcome.require()
+                if wanted != pins:
+                    raise ProofRejected("task", "the task is another than was verified")
+                check = Check("worker", True)
+                return Verdict(accepted.statement, (check,), None, accepted.srs_insecure)
+
+            bundle = read_bytes(job.bundle, "bundle")
+            receipt = ledger.submit(bundle, job.entry, verdict)
+            return _placed(ledger, receipt.index)
+
+        placed = await self._keeper.run(write)
+        self._grown()
+        return placed
+
+
+def _placed(ledger: Ledger, index: int) -> Placed:
+    return Placed(index, ledger.state.credits.get(index, 0))
+
+
+def _proof(entry: SignedEntry) -> ProofSubmit:
+    if not isinstance(entry.body, ProofSubmit):
+        raise MalformedEntry(f"a {entry.body.type} entry is no submission")
+    return entry.body

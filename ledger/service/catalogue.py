@@ -1,0 +1,58 @@
+"""Where things are on the log, for lookups that would otherwise read all of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ledger.entries import ProofSubmit, TaskOpen
+from ledger.envelope import SignedEntry
+from ledger.ledger import Ledger
+
+
+class Catalogue:
+    """Kept beside a ledger, and brought up to date before each lookup; for its one thread.
+
+    Attributes
+    ----------
+    size : int
+        Entries that were looked at.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._places: dict[str, int] = {}
+        self._proofs: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._tasks: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+
+    def refresh(self, ledger: Ledger) -> None:
+        """Look at the entries that are new."""
+        if ledger.state.size == self.size:
+            return
+        for entry in ledger.entries(self.size):
+            self._add(entry)
+
+    def _add(self, entry: SignedEntry) -> None:
+        body, digest = entry.body, entry.digest
+        # Entries made by rule say what they say once more in another place, if at all.
+        self._places.setdefault(digest, self.size)
+        if isinstance(body, ProofSubmit):
+            self._proofs[entry.signer, body.bundle].append(self.size)
+        task = digest if isinstance(body, TaskOpen) else getattr(body, "task", None)
+        if task is None and body.type in ("bond", "bond.return", "slash"):
+            task = getattr(body, "subject", None)
+        if isinstance(task, str):
+            self._tasks[task].append((self.size, body.type, entry.signer))
+        self.size += 1
+
+    def place(self, digest: str) -> int | None:
+        """Return the index of an entry by its digest, or None."""
+        return self._places.get(digest)
+
+    def proofs(self, signer: str, bundle: str) -> Sequence[int]:
+        """Return the indices of the submissions of a bundle by an identity."""
+        return self._proofs.get((signer, bundle), ())
+
+    def history(self, task: str) -> Sequence[tuple[int, str, str]]:
+        """Return index, type and signer of the entries that concern a task."""
+        return self._tasks.get(task, ())
