@@ -7,28 +7,24 @@ at an opening file that was shown to be invalid, since the ledger does not keep 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from circuits.encoding import (
-    canonical_json,
-    is_hex,
-    parse_canonical,
-    read_bytes,
-    write_atomic,
-)
-from circuits.errors import CorruptedArtefact, ZkpotError
+from circuits.encoding import canonical_json, write_atomic
+from circuits.errors import ZkpotError
 from circuits.merkle import leaf_hash
 from ledger.embedded.mark import Mark
+from ledger.embedded.moved import open_moved
 from ledger.embedded.publish import Publication
-from ledger.embedded.replica import believed
+from ledger.embedded.replica import believed, require_reached
+from ledger.embedded.resume import Resume
 from ledger.embedded.store import Store
 from ledger.embedded.tree import Tree
 from ledger.entries import ProofSubmit
 from ledger.envelope import SignedEntry
-from ledger.errors import LedgerCorrupt, LedgerRolledBack
+from ledger.errors import LedgerCorrupt
 from ledger.records import Accepted, TaskPins, Vouched
 from ledger.rules import apply
 from ledger.state import State
@@ -41,8 +37,6 @@ Progress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""
 
 _CHUNK = 1024
-_RESUME_VERSION = 1
-_RESUME_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -101,73 +95,6 @@ class AuditReport:
         }
 
 
-@dataclass(frozen=True)
-class Resume:
-    """How far the proofs of a log were verified, for an audit that goes on from there.
-
-    It is its owner's own note, and proves nothing to anyone else.
-
-    Attributes
-    ----------
-    log : str
-        The log's verifier key.
-    size : int
-        All proofs among so many entries were verified.
-    root : str
-        Merkle root over these entries.
-    proofs : int
-        How many proofs that were.
-    """
-
-    log: str
-    size: int
-    root: str
-    proofs: int
-
-    @classmethod
-    def load(cls, path: Path) -> Resume | None:
-        """Read the file; None if there is none yet.
-
-        Raises
-        ------
-        CorruptedArtefact
-            If it is something else.
-        """
-        if not path.exists():
-            return None
-        value = parse_canonical(read_bytes(path, "audit file", _RESUME_BYTES), "audit file")
-        try:
-            found = cls(value["log"], value["size"], value["root"], value["proofs"])
-            good = value["version"] == _RESUME_VERSION and canonical_json(value) == found.encode()
-            good = good and is_hex(found.root, 32) and type(found.size) is int
-        except (TypeError, KeyError):
-            good = False
-        if not good:
-            raise CorruptedArtefact(f"{path} is not the file of an audit", path=str(path))
-        return found
-
-    def encode(self) -> bytes:
-        """Return the bytes of the file."""
-        return canonical_json(
-            {
-                "version": _RESUME_VERSION,
-                "log": self.log,
-                "size": self.size,
-                "root": self.root,
-                "proofs": self.proofs,
-            }
-        )
-
-
-@dataclass
-class _Progress:
-    state: State = field(default_factory=State)
-    tree: Tree = field(default_factory=Tree)
-    proofs: int = 0
-    resumed: int = 0
-    log: VerifierKey | None = None
-
-
 def audit(
     store: Store,
     verify: Verify | None = None,
@@ -210,13 +137,12 @@ def audit(
         run.check()
     except ZkpotError as error:
         fault = error.message
-    found = run.found
     return AuditReport(
-        size=found.tree.size,
-        root=found.tree.root(),
-        proofs=found.proofs,
-        resumed=found.resumed,
-        log=str(found.log or ""),
+        size=run.tree.size,
+        root=run.tree.root(),
+        proofs=run.proofs,
+        resumed=run.resumed,
+        log="" if run.log is None else str(run.log),
         fault=fault,
     )
 
@@ -230,45 +156,143 @@ class _Audit:
         self._verify = verify
         self._expected = expected
         self._mark = mark
-        self._resume = resume
+        self._file = resume
         self._before = None if resume is None else Resume.load(resume)
         self._progress = progress
         self._blobs: set[str] = set()
-        self.found = _Progress()
+        self.state = State()
+        self.tree = Tree()
+        self.log: VerifierKey | None = None
+        self.proofs = 0
+        self.resumed = 0
 
     def check(self) -> None:
         """Look at everything once, and raise the first fault."""
         # Before the log is read, which may grow meanwhile: it must have what was published.
-        publication = Publication(self._store.folder)
+        publication = Publication.of(self._store.folder)
         published = publication.note()
         with self._store.snapshot():
             damage = self._store.damage()
             if damage is not None:
                 raise LedgerCorrupt(f"database: {damage}")
-            self._replay()
+            size, notes, states = (
+                self._store.size, self._store.checkpoints(), self._store.states(),
+            )  # fmt: skip
+            for begin in range(0, size, _CHUNK):
+                self._progress("entries", begin, size)
+                for row in self._store.entries(begin, min(_CHUNK, size - begin)):
+                    self._replay(*row)
+                    self._check_size(notes, states)
+            log = self._require_complete(size, notes, states)
             self._compare_caches()
-            self._check_signed(publication, published)
+            if self._store.standing == "moved":
+                require_reached(self.tree, open_moved(self._store.moved_note, log))
+            self._check_published(publication, published, log, notes)
+            signed = None if self._mark is None else self._mark.read(log)
+            if signed is not None:
+                require_reached(self.tree, signed)
+        # What no entry names yet must still be what its name says.
         for name in self._store.blobs.names() - self._blobs:
             self._store.blobs.get(name)
+        self._save(log)
+        self._progress("entries", size, size)
 
-    def _replay(self) -> None:
-        found, checkpoints = self.found, self._store.checkpoints()
-        states, size = self._store.states(), self._store.size
-        while found.tree.size < size:
-            rows = self._store.entries(found.tree.size, _CHUNK)
-            for index, data, leaf in rows:
-                self._replay_entry(index, data, leaf)
-                self._check_size(checkpoints.pop(found.tree.size, None), states)
-            self._progress("entries", found.tree.size, size)
-        if found.log is None:
+    def _replay(self, index: int, data: bytes, leaf: bytes) -> None:
+        if index != self.tree.size:
+            raise LedgerCorrupt(f"entry {self.tree.size}: it is missing")
+        try:
+            if leaf != leaf_hash(data):
+                raise LedgerCorrupt("its stored leaf hash is wrong")
+            entry = SignedEntry.decode(data)
+            self.state = apply(self.state, entry, self._vouch(index, entry))
+            for blob in entry.body.blobs:
+                if blob not in self._blobs:
+                    self._store.blobs.get(blob)
+                    self._blobs.add(blob)
+        except ZkpotError as error:
+            raise LedgerCorrupt(f"entry {index}: {error.message}") from error
+        if self.log is None:
+            self.log = VerifierKey(self.state.origin, self.state.operator)
+            if self._expected is not None and self.log != self._expected:
+                raise LedgerCorrupt(f"this is log {self.log}, expected {self._expected}")
+        self.tree.append(leaf)
+        if isinstance(entry.body, ProofSubmit) and self._verify is not None:
+            self._save(self.log)
+
+    def _vouch(self, index: int, entry: SignedEntry) -> Vouched:
+        body = entry.body
+        if self._verify is None or not isinstance(body, ProofSubmit):
+            return believed(entry)
+        if self._before is not None and index < self._before.size:
+            self.resumed += 1
+            return believed(entry)
+        pins = self.state.pins(body.task, body.round, entry.signer)
+        verdict = self._verify(self._store.blobs.get(body.bundle), pins)
+        self.proofs += 1
+        return Accepted.from_verdict(verdict)
+
+    def _check_size(self, notes: Mapping[int, str], states: Mapping[int, str]) -> None:
+        """Check what is stored for a log of just the entries so far."""
+        size = self.tree.size
+        before = self._before
+        here = (str(self.log), self.tree.root().hex())
+        if before is not None and before.size == size and (before.log, before.root) != here:
+            raise LedgerCorrupt(f"the first {size} entries are not those audited before")
+        if size in notes and self.log is not None:
+            try:
+                checkpoint = Checkpoint.open(notes[size], self.log)
+            except ZkpotError as error:
+                raise LedgerCorrupt(f"checkpoint {size}: {error.message}") from None
+            if (checkpoint.size, checkpoint.root) != (size, self.tree.root()):
+                raise LedgerCorrupt(
+                    f"checkpoint {size} is for {checkpoint.size} entries with root "
+                    f"{checkpoint.root.hex()}, the entries give {self.tree.root().hex()}"
+                )
+        if size in states and states[size] != self.state.digest:
+            raise LedgerCorrupt(f"state {size} is not what the entries amount to")
+
+    def _require_complete(
+        self, size: int, notes: Mapping[int, str], states: Mapping[int, str]
+    ) -> VerifierKey:
+        if self.log is None:
             raise LedgerCorrupt("the log is empty")
-        if found.tree.size not in self._checked:
-            raise LedgerCorrupt(f"no checkpoint covers all {found.tree.size} entries")
-        for name, left in (("checkpoint", checkpoints), ("state", states)):
-            if left:
-                raise LedgerCorrupt(f"{name} {max(left)} is larger than the log: entries lost")
-        if found.state.due:
-            raise LedgerCorrupt(f"the credit for entry {found.state.due[0].proof} is missing")
-        if self._before is not None and self._before.size > found.tree.size:
-            raise LedgerCorrupt(f"the log had {self._before.size} entries: entries lost")
-        self._note_progress()
+        if size not in notes:
+            raise LedgerCorrupt(f"no checkpoint covers all {size} entries")
+        for what, sizes in (("checkpoint", notes), ("state", states)):
+            if max(sizes, default=0) > size:
+                raise LedgerCorrupt(f"{what} {max(sizes)} is larger than the log: entries lost")
+        if self._before is not None and self._before.size > size:
+            raise LedgerCorrupt(f"{self._before.size} entries were audited before: entries lost")
+        if self.state.due:
+            raise LedgerCorrupt(f"the credit for entry {self.state.due[0].proof} is missing")
+        return self.log
+
+    def _compare_caches(self) -> None:
+        """Check that what is stored beside the entries is what they amount to, byte for byte."""
+        names = ("nullifiers", "balances")
+        for name, found, expected in zip(
+            names, self._store.cached(), (self.state.nullifiers, self.state.balances), strict=True
+        ):
+            if canonical_json(found) != canonical_json(dict(expected)):
+                raise LedgerCorrupt(f"stored {name} are not those of the entries")
+
+    def _check_published(
+        self, publication: Publication, note: str | None, log: VerifierKey, notes: Mapping[int, str]
+    ) -> None:
+        if note is None:
+            return
+        try:
+            reader = publication.reader(log, note)
+            require_reached(self.tree, reader.checkpoint)
+        except ZkpotError as error:
+            raise LedgerCorrupt(f"published checkpoint: {error.message}") from None
+        publication.check(reader, self.tree, self._store.data, notes)
+
+    def _save(self, log: VerifierKey) -> None:
+        """Note that all proofs so far are verified."""
+        if self._file is None or self._verify is None:
+            return
+        if self._before is None or self.tree.size > self._before.size:
+            proofs = self.proofs + self.resumed
+            found = Resume(str(log), self.tree.size, self.tree.root().hex(), proofs)
+            write_atomic(self._file, found.encode())

@@ -86,7 +86,7 @@ class EvmSigner:
 
     def sign(self, message: bytes) -> bytes:
         """Return the 65 bytes r, s, v over the 32 bytes `message` under EIP-191."""
-        v, r, s = ecdsa_raw_sign(_personal(message), self._secret)
+        v, r, s = map(int, ecdsa_raw_sign(_personal(message), self._secret))
         if s > N // 2:
             v, s = 55 - v, N - s
         return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v])

@@ -28,9 +28,6 @@ from ledger.state import State
 from ledger.tlog.note import Checkpoint, VerifierKey
 from ledger.tlog.receipt import Receipt
 
-LOG_KEY = "log.key"
-"""Name of the log's key, if it is kept in the ledger's own folder."""
-
 _MESSAGE_LIMIT = 1000
 _RECORDED = (EntryRefused, ProofRejected, SrsInsecure)
 
@@ -93,7 +90,7 @@ class Ledger(View):
         data = entry.encode()
         note = Checkpoint(origin, 1, Frontier().append(leaf_hash(data)).root).sign(signer)
         Store.require_none(path)
-        marked = mark_of(path, mark)
+        marked = Mark.of(path, mark)
         with marked.locked():
             # Before the database: if that is lost, the key does not start a second one over.
             marked.write(VerifierKey(origin, signer.public), note)
@@ -102,9 +99,7 @@ class Ledger(View):
         return cls.open(path, signer, mark=mark)
 
     @classmethod
-    def open(
-        cls, path: Path, signer: Signer | None = None, *, mark: Path | None = None
-    ) -> Ledger:
+    def open(cls, path: Path, signer: Signer | None = None, *, mark: Path | None = None) -> Ledger:
         """Open an existing ledger; without the log's key, to read it only.
 
         Without the key the entries are replayed when first needed, so that `audit` can still
@@ -131,7 +126,7 @@ class Ledger(View):
         LedgerCorrupt
             If it was opened with the key and contradicts itself, or is no ledger at all.
         """
-        opened = cls(Store.open(path), signer, mark_of(path, mark))
+        opened = cls(Store.open(path), signer, Mark.of(path, mark))
         try:
             if opened._writer is not None:
                 opened._writer.open()
@@ -193,8 +188,20 @@ class Ledger(View):
         LedgerReadOnly
             If the ledger was opened without the log's key.
         """
-        self._require_writer()
-        return self._store.blobs.put(data)
+        return self._require_writer().put_blob(data)
+
+    def move(self, to: Path) -> None:
+        """Export everything for a place where the ledger goes on, and sign nothing more here.
+
+        The move is durable before anything is written. If that fails, `export` writes it again.
+
+        Parameters
+        ----------
+        to : pathlib.Path
+            As for `export`.
+        """
+        self._require_writer().move()
+        self.export(to)
 
     def append(self, entry: SignedEntry, blobs: Iterable[bytes] = ()) -> Receipt:
         """Append an entry that needs no proof.
@@ -358,8 +365,3 @@ class Ledger(View):
         except LedgerError:
             return False
         return True
-
-
-def mark_of(folder: Path, mark: Path | None) -> Mark:
-    """Return the mark in a file, or by default that of the key in the ledger's folder."""
-    return Mark.beside(folder / LOG_KEY) if mark is None else Mark(mark)

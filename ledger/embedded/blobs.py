@@ -9,12 +9,15 @@ from circuits.errors import CorruptedArtefact, MissingArtefact
 from ledger.entries import blob_digest
 from ledger.errors import LedgerCorrupt, MissingBlob, StorageFailed
 
+BLOBS = "blobs"
+"""Name of their folder, in a ledger and in what is exported of one."""
+
 
 class Blobs:
     """Bytes that entries name by digest; checked whenever they are read."""
 
     def __init__(self, ledger: Path) -> None:
-        self._folder = ledger / "blobs"
+        self._folder = ledger / BLOBS
 
     @classmethod
     def create(cls, ledger: Path) -> None:
@@ -61,3 +64,12 @@ class Blobs:
         if blob_digest(data) != name:
             raise LedgerCorrupt(f"blob {name} has digest {blob_digest(data)}", digest=name)
         return data
+
+    def names(self) -> set[str]:
+        """Return the digests of all blobs that are there."""
+        return {path.name for path in self._folder.iterdir() if is_hex(path.name, 32)}
+
+    def clean(self) -> None:
+        """Remove what interrupted writes have left; only where nobody else writes."""
+        for path in self._folder.glob(".*"):
+            path.unlink(missing_ok=True)

@@ -27,6 +27,9 @@ from circuits.errors import ZkpotError
 from ledger.errors import LedgerBusy, LedgerRolledBack, NoMark, StorageFailed
 from ledger.tlog.note import Checkpoint, VerifierKey
 
+LOG_KEY = "log.key"
+"""Name of the log's key, if it is kept in the ledger's own folder."""
+
 _VERSION = 1
 _BUSY_SECONDS = 30.0
 _POLL_SECONDS = 0.005
@@ -48,6 +51,11 @@ class Mark:
         )
         self._held: tuple[bytes, dict[str, str]] | None = None
         self._opened: dict[tuple[str, VerifierKey], Checkpoint] = {}
+
+    @classmethod
+    def of(cls, folder: Path, path: Path | None) -> Mark:
+        """Return the mark in a file, or by default that of the key in a ledger's own folder."""
+        return cls.beside(folder / LOG_KEY) if path is None else cls(path)
 
     @classmethod
     def beside(cls, key: Path) -> Mark:

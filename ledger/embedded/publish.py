@@ -7,7 +7,7 @@ that they belong to. A process that ends in between leaves tiles that the next o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from circuits.encoding import write_atomic
@@ -32,16 +32,21 @@ ReadEntries = Callable[[int, int], Sequence[bytes]]
 
 
 class Publication:
-    """The published tiles of the ledger in a folder.
+    """Published tiles.
 
     Attributes
     ----------
     folder : pathlib.Path
-        What to serve as the log's prefix.
+        Where they are; what to serve as the log's prefix.
     """
 
-    def __init__(self, ledger: Path) -> None:
-        self.folder = ledger / FOLDER
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of(cls, ledger: Path) -> Publication:
+        """Return what the ledger in a folder publishes."""
+        return cls(ledger / FOLDER)
 
     def note(self) -> str | None:
         """Return the published checkpoint as it is; None if there is none."""
@@ -50,23 +55,15 @@ class Publication:
         except MissingArtefact:
             return None
 
-    def reader(self, key: VerifierKey, note: str | None = None) -> TileReader | None:
-        """Return a reader of what is published; None if nothing is.
-
-        Parameters
-        ----------
-        key : VerifierKey
-            The log's key.
-        note : str, optional
-            What `note` has returned before.
+    def reader(self, key: VerifierKey, note: str) -> TileReader:
+        """Return a reader of what was published when `note` was the checkpoint.
 
         Raises
         ------
         BadNote
-            If the checkpoint is not one that the log signed.
+            If the log with this key did not sign it.
         """
-        note = note or self.note()
-        return None if note is None else TileReader(folder_fetch(self.folder), key, note)
+        return TileReader(folder_fetch(self.folder), key, note)
 
     def publish(
         self, tree: Tree, entries: ReadEntries, sizes: Iterable[int], note: str, since: int = 0
@@ -97,7 +94,8 @@ class Publication:
         try:
             for tile in wanted:
                 self._write(tile, self._content(tile, tree, entries))
-            write_atomic(self.folder / CHECKPOINT, note.encode())
+            if self.note() != note:
+                write_atomic(self.folder / CHECKPOINT, note.encode())
             for tile in wanted:
                 if tile.width == WIDTH:
                     self._remove_partial(tile)
@@ -110,7 +108,7 @@ class Publication:
             path.unlink(missing_ok=True)
 
     def check(
-        self, reader: TileReader, tree: Tree, entries: ReadEntries, sizes: Iterable[int], note: str
+        self, reader: TileReader, tree: Tree, entries: ReadEntries, notes: Mapping[int, str]
     ) -> None:
         """Compare every published file with the log.
 
@@ -118,10 +116,10 @@ class Publication:
         ----------
         reader : TileReader
             Of this folder, made before the log was read: it may have grown since.
-        tree, entries, sizes :
+        tree, entries :
             As for `publish`.
-        note : str
-            The log's own checkpoint of the published size.
+        notes : mapping of int to str
+            The log's checkpoints by size.
 
         Raises
         ------
@@ -129,9 +127,9 @@ class Publication:
             Naming the first file that is missing or wrong.
         """
         size = reader.checkpoint.size
-        if reader.note != note:
+        if reader.note != notes.get(size):
             raise LedgerCorrupt(f"the published checkpoint is not that of {size} entries")
-        wanted = required((s for s in sizes if s <= size), size)
+        wanted = required((signed for signed in notes if signed <= size), size)
         for tile in sorted(wanted | self._present(size)):
             if reader.get(tile) != self._content(tile, tree, entries):
                 raise LedgerCorrupt(f"{tile.path} is not that of the entries", tile=tile.path)

@@ -55,6 +55,11 @@ class Replica:
         """The log's public key."""
         return VerifierKey(self.state.origin, self.state.operator)
 
+    @property
+    def newest(self) -> Checkpoint:
+        """What the log's checkpoint of the entries read so far says."""
+        return Checkpoint(self.state.origin, self.tree.size, self.tree.root())
+
     def place(self, leaf: bytes) -> int | None:
         """Return the index of the entry with a leaf hash, or None."""
         return self._places.get(leaf)
@@ -93,28 +98,8 @@ class Replica:
             raise
 
     def require_reached(self, signed: Checkpoint) -> None:
-        """Refuse a log that lacks what its key has signed for.
-
-        Raises
-        ------
-        LedgerRolledBack
-            Unless the checkpoint is that of a prefix of the entries read so far.
-        """
-        have = self.tree.size
-        if signed.size > have:
-            raise LedgerRolledBack(
-                f"the log's key has signed for {signed.size} entries and only {have} are here: an "
-                "older copy was restored, or another copy went on",
-                signed=signed.size,
-                size=have,
-            )
-        if self.tree.root(signed.size) != signed.root:
-            raise LedgerRolledBack(
-                f"the log's key has signed for other entries than the first {signed.size} here: "
-                "another copy went on",
-                signed=signed.size,
-                size=have,
-            )
+        """Refuse a log that lacks what its key has signed for; see `require_reached`."""
+        require_reached(self.tree, signed)
 
     def _replay_news(self, start: int, size: int) -> None:
         signatures = not self._signed_here(start, size)
@@ -185,3 +170,27 @@ def believed(entry: SignedEntry) -> Vouched:
     if isinstance(body, Slash) and body.fault == "invalid-reveal":
         return InvalidReveal(body.blob)
     return None
+
+
+def require_reached(tree: Tree, signed: Checkpoint) -> None:
+    """Refuse a log that lacks what its key has signed for.
+
+    Raises
+    ------
+    LedgerRolledBack
+        Unless the checkpoint is that of a prefix of the entries.
+    """
+    if signed.size > tree.size:
+        raise LedgerRolledBack(
+            f"the log's key has signed for {signed.size} entries and only {tree.size} are here: "
+            "an older copy was restored, or another copy went on",
+            signed=signed.size,
+            size=tree.size,
+        )
+    if tree.root(signed.size) != signed.root:
+        raise LedgerRolledBack(
+            f"the log's key has signed for other entries than the first {signed.size} here: "
+            "another copy went on",
+            signed=signed.size,
+            size=tree.size,
+        )

@@ -28,7 +28,8 @@ CREATE TABLE states (
 -- What this copy is: the last row counts, and without any it is the ledger itself.
 CREATE TABLE standings (
   number INTEGER PRIMARY KEY,
-  standing TEXT NOT NULL CHECK (standing IN ('live', 'copy', 'moved'))
+  standing TEXT NOT NULL CHECK (standing IN ('live', 'copy', 'moved')),
+  note TEXT NOT NULL CHECK ((note <> '') = (standing = 'moved'))
 ) STRICT;
 
 -- Outside the log: what was not taken, and why. Of use to people only.

@@ -57,7 +57,7 @@ class Batch:
         New amounts, of those that changed.
     states : mapping of int to str
         Digests of the state after some sizes.
-    standing : str or None
+    standing : {"live", "copy"} or None
         What the database is from now on, where that changes.
     """
 
@@ -122,38 +122,28 @@ class Store:
         LedgerExists
             If there is one at that place.
         """
-        with translated():
-            Blobs.create(folder)
-            handle, name = tempfile.mkstemp(prefix=f".{DATABASE}.", dir=folder)
-            os.close(handle)
-        temporary = Path(name)
-        try:
-            with translated(), contextlib.closing(connect(temporary)) as database:
-                prepare(database)
-                cls(folder, database).commit(0, batch)
-            cls.place(temporary, folder)
-        finally:
-            with translated():
-                temporary.unlink(missing_ok=True)
-                sync_folder(folder)
+        with _placing(folder) as database:
+            prepare(database)
+            cls(folder, database).commit(0, batch)
 
-    @classmethod
-    def place(cls, temporary: Path, folder: Path) -> None:
-        """Give a finished database, made under another name in `folder`, its place there.
+    def copy_to(self, folder: Path) -> None:
+        """Make a copy that does not go on, of one moment, whoever writes meanwhile.
 
         Raises
         ------
         LedgerExists
-            If there is one at that place.
+            If there is a ledger at that place.
+        MissingBlob, LedgerCorrupt
+            If a blob is missing or damaged.
         """
-        with translated():
-            with contextlib.closing(connect(temporary)) as database:
-                database.execute("PRAGMA journal_mode = WAL")
-            temporary.chmod(0o644)
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            # A link, unlike a rename, cannot replace a ledger that is there already.
-            (folder / DATABASE).hardlink_to(temporary)
+        with _placing(folder) as database:
+            self._db.backup(database)
+            copy = Store(folder, database)
+            if copy.standing == "live":
+                copy.stand("copy")
+            # After the database: every blob that an entry names was there before the entry.
+            for name in self.blobs.names():
+                copy.blobs.put(self.blobs.get(name))
 
     @classmethod
     def require_none(cls, folder: Path) -> None:
@@ -200,9 +190,19 @@ class Store:
     @property
     def standing(self) -> Standing:
         """Whether this is the ledger, or a copy of it that does not go on."""
+        return self._last_standing()[0]
+
+    @property
+    def moved_note(self) -> str:
+        """By which the log's key said that it moved; empty if it has not."""
+        return self._last_standing()[1]
+
+    def _last_standing(self) -> tuple[Standing, str]:
         with translated():
-            rows = self._db.execute("SELECT standing FROM standings ORDER BY number").fetchall()
-        return rows[-1][0] if rows else "live"
+            rows = self._db.execute(
+                "SELECT standing, note FROM standings ORDER BY number DESC LIMIT 1"
+            ).fetchall()
+        return rows[0] if rows else ("live", "")
 
     def entries(self, start: int = 0, count: int = -1) -> list[tuple[int, bytes, bytes]]:
         """Return index, data and leaf hash of entries from `start` on, all by default."""
@@ -251,6 +251,9 @@ class Store:
         with translated(), transaction(self._db, "IMMEDIATE"):
             if self.size != old_size:
                 raise Conflict
+            # Entries are only taken by what is live, and a copy is made of them all at once.
+            if batch.standing == "live":
+                self._stand("live", "")
             self._db.executemany(
                 "INSERT INTO entries (idx, data, leaf) VALUES (?, ?, ?)",
                 [(i, data, leaf_hash(data)) for i, data in enumerate(batch.entries, old_size)],
@@ -266,19 +269,20 @@ class Store:
                 [(size, note.encode()) for size, note in sorted(batch.checkpoints.items())],
             )
             self._db.executemany("INSERT INTO states VALUES (?, ?)", sorted(batch.states.items()))
-            if batch.standing is not None:
-                self._stand(batch.standing)
+            if batch.standing == "copy":
+                self._stand("copy", "")
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: Standing, note: str = "") -> None:
         """Say durably what this database is from now on."""
         with translated(), transaction(self._db, "IMMEDIATE"):
-            if standing != self.standing:
-                self._stand(standing)
+            self._stand(standing, note)
 
-    def _stand(self, standing: Standing) -> None:
-        self._db.execute(
-            "INSERT INTO standings VALUES ((SELECT count(*) FROM standings), ?)", (standing,)
-        )
+    def _stand(self, standing: Standing, note: str) -> None:
+        if standing != self.standing:
+            self._db.execute(
+                "INSERT INTO standings VALUES ((SELECT count(*) FROM standings), ?, ?)",
+                (standing, note),
+            )
 
     def states(self) -> dict[int, str]:
         """Return the digests of states that were stored, by size."""
@@ -327,7 +331,26 @@ class Store:
             return "a refusal was changed"
         return found
 
-    def copy_to(self, path: Path) -> None:
-        """Copy the database as of one moment into an existing empty file."""
-        with translated(), contextlib.closing(sqlite3.connect(path)) as target:
-            self._db.backup(target)
+
+@contextlib.contextmanager
+def _placing(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Give an empty database, which becomes the ledger of a folder once it is finished."""
+    with translated():
+        Blobs.create(folder)
+        handle, name = tempfile.mkstemp(prefix=f".{DATABASE}.", dir=folder)
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with translated():
+            with contextlib.closing(connect(temporary)) as database:
+                yield database
+                database.execute("PRAGMA journal_mode = WAL")
+            temporary.chmod(0o644)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            # A link, unlike a rename, cannot replace a ledger that is there already.
+            (folder / DATABASE).hardlink_to(temporary)
+    finally:
+        with translated():
+            temporary.unlink()
+            sync_folder(folder)

@@ -138,8 +138,59 @@ def folder_fetch(folder: Path) -> Fetch:
     return fetch
 
 
-class TileReader:
-    """Reads somebody's published tiles and believes only what hashes to a signed checkpoint.
+class Tiles:
+    """The tiles of somebody's log, not checked against anything.
+
+    Parameters
+    ----------
+    fetch : Fetch
+        Where the files come from.
+    size : int
+        Number of entries.
+    """
+
+    def __init__(self, fetch: Fetch, size: int) -> None:
+        self._fetch = fetch
+        self.size = size
+
+    def entries(self, start: int = 0) -> Iterator[bytes]:
+        """Give the entries from `start` on.
+
+        Raises
+        ------
+        LedgerCorrupt
+            If a bundle is missing or malformed.
+        """
+        for index in range(start // WIDTH, -(-self.size // WIDTH)):
+            tile = Tile(-1, index, min(WIDTH, self.size - index * WIDTH))
+            found = decode_bundle(self.get(tile), tile)
+            yield from found[max(0, start - tile.start) :]
+
+    def get(self, tile: Tile) -> bytes:
+        """Return the tile, or as much of the full one; a partial tile may have been removed.
+
+        Raises
+        ------
+        LedgerCorrupt
+            If it is missing or too large.
+        """
+        for candidate in dict.fromkeys((tile, tile.full)):
+            try:
+                data = self._fetch(candidate.path)
+            except MissingArtefact:
+                continue
+            except CorruptedArtefact as error:
+                raise LedgerCorrupt(f"{candidate.path}: {error.message}") from None
+            if candidate == tile:
+                return data
+            if tile.level >= 0:
+                return data[: tile.width * DIGEST_BYTES]
+            return content(tile, Tree(), decode_bundle(data, candidate)[: tile.width])
+        raise LedgerCorrupt(f"{tile.path} is missing", tile=tile.path)
+
+
+class TileReader(Tiles):
+    """Reads somebody's tiles and believes only what hashes to a signed checkpoint.
 
     Parameters
     ----------
@@ -166,23 +217,9 @@ class TileReader:
     """
 
     def __init__(self, fetch: Fetch, key: VerifierKey, note: str | None = None) -> None:
-        self._fetch = fetch
         self.note = fetch(CHECKPOINT).decode(errors="replace") if note is None else note
         self.checkpoint = Checkpoint.open(self.note, key)
-
-    def entries(self, start: int = 0) -> Iterator[bytes]:
-        """Give the entries from `start` on; compare their root before believing any.
-
-        Raises
-        ------
-        LedgerCorrupt
-            If a bundle is missing or malformed.
-        """
-        size = self.checkpoint.size
-        for index in range(start // WIDTH, -(-size // WIDTH)):
-            tile = Tile(-1, index, min(WIDTH, size - index * WIDTH))
-            found = decode_bundle(self.get(tile), tile)
-            yield from found[max(0, start - tile.start) :]
+        super().__init__(fetch, self.checkpoint.size)
 
     def rebuild(self) -> tuple[Tree, list[bytes]]:
         """Read everything, and check every tile and the checkpoint against the entries.
@@ -195,34 +232,12 @@ class TileReader:
         tree, entries = Tree(), list(self.entries())
         for entry in entries:
             tree.append(leaf_hash(entry))
-        for tile in tiles_of(self.checkpoint.size):
+        for tile in tiles_of(self.size):
             if tile.level >= 0 and self.get(tile) != content(tile, tree, ()):
                 raise LedgerCorrupt(f"{tile.path} is not that of the entries", tile=tile.path)
         if tree.root() != self.checkpoint.root:
             raise LedgerCorrupt("the published entries are not those of the published checkpoint")
         return tree, entries
-
-    def get(self, tile: Tile) -> bytes:
-        """Return the tile, or as much of the full one; a partial tile may have been removed.
-
-        Raises
-        ------
-        LedgerCorrupt
-            If it is missing or too large.
-        """
-        for candidate in dict.fromkeys((tile, tile.full)):
-            try:
-                data = self._fetch(candidate.path)
-            except MissingArtefact:
-                continue
-            except CorruptedArtefact as error:
-                raise LedgerCorrupt(f"{candidate.path}: {error.message}") from None
-            if candidate == tile:
-                return data
-            if tile.level >= 0:
-                return data[: tile.width * DIGEST_BYTES]
-            return content(tile, Tree(), decode_bundle(data, candidate)[: tile.width])
-        raise LedgerCorrupt(f"{tile.path} is missing", tile=tile.path)
 
 
 def required(sizes: Iterable[int], size: int, since: int = 0) -> set[Tile]:

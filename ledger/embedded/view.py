@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from ledger.embedded.mark import Mark
 from ledger.embedded.publish import Publication
 from ledger.embedded.replica import Replica
 from ledger.embedded.store import Refusal, Standing, Store
+from ledger.embedded.transfer import export
 from ledger.entries import ProofSubmit
 from ledger.envelope import SignedEntry
-from ledger.errors import LedgerRolledBack
 from ledger.records import Task
 from ledger.state import State
 from ledger.tlog.note import VerifierKey
@@ -74,13 +74,17 @@ class View:
             "copy": ["this is a backup or a mirror of the ledger"],
             "moved": ["this ledger was moved, and goes on somewhere else"],
         }[self.standing]
-        log = self._replica.log
-        reader = Publication(self.folder).reader(log)
-        for signed in (self._mark.read(log), reader and reader.checkpoint):
+        log, publication = self._replica.log, Publication.of(self.folder)
+        note = publication.note()
+        for signed in (
+            lambda: self._mark.read(log),
+            lambda: None if note is None else publication.reader(log, note).checkpoint,
+        ):
             try:
-                if signed is not None:
-                    self._replica.require_reached(signed)
-            except LedgerRolledBack as error:
+                checkpoint = signed()
+                if checkpoint is not None:
+                    self._replica.require_reached(checkpoint)
+            except LedgerError as error:
                 found.append(error.message)
         return found
 
@@ -92,9 +96,9 @@ class View:
         """Return what an identity owns and can spend."""
         return self.state.balances.get(identity, 0)
 
-    def balances(self) -> Mapping[str, int]:
-        """Return what every identity with credit owns."""
-        return self.state.balances
+    def balances(self) -> dict[str, int]:
+        """Return what everyone owns who owns anything."""
+        return {who: amount for who, amount in self.state.balances.items() if amount}
 
     def entries(self, start: int = 0, count: int | None = None) -> list[SignedEntry]:
         """Return entries in order, by default all."""
@@ -150,6 +154,30 @@ class View:
             if entry.signer == signer and entry.body == body:
                 return entry
         return None
+
+    def backup(self, to: Path) -> None:
+        """Make a copy in another folder, whoever writes meanwhile; it opens to be read only.
+
+        See `ledger.embedded.backup.restore` for the way back.
+
+        Raises
+        ------
+        LedgerExists
+            If there is a ledger in that folder.
+        """
+        self._refresh()
+        self._store.copy_to(to)
+
+    def export(self, to: Path) -> None:
+        """Write everything as files that anyone can check; see `ledger.embedded.transfer`.
+
+        Parameters
+        ----------
+        to : pathlib.Path
+            Folder; or a tar file, if it is called so.
+        """
+        self._refresh()
+        export(self._store, self._replica, to)
 
     def audit(
         self, verify: Verify | None = None, log: VerifierKey | None = None, **options: Any

@@ -25,6 +25,7 @@ from immutables import Map
 from circuits.errors import ZkpotError
 from circuits.merkle import Frontier, leaf_hash
 from ledger.embedded.mark import Mark
+from ledger.embedded.moved import sign_moved
 from ledger.embedded.publish import Publication
 from ledger.embedded.replica import Replica
 from ledger.embedded.store import Batch, Conflict, Store
@@ -103,7 +104,7 @@ class Writer:
         self._replica = replica
         self._signer = signer
         self._mark = mark
-        self._publication = Publication(store.folder)
+        self._publication = Publication.of(store.folder)
         self._settled = 0
         self._published = 0
 
@@ -119,14 +120,30 @@ class Writer:
         LedgerCorrupt
             If it contradicts itself.
         """
+        # Most of it before anyone is kept waiting.
+        self._replica.refresh()
         with self._mark.locked():
             self._replica.refresh()
             if self._signer.public != self._replica.state.operator:
                 raise BadKey(f"{self._signer.public} is not the key of this log")
             self._require_live()
             self._publication.clean()
+            self._store.blobs.clean()
             self._published = self._published_before()
             self._settle()
+
+    def put_blob(self, data: bytes) -> str:
+        """Keep a blob durably and return its digest."""
+        with self._mark.locked():
+            return self._store.blobs.put(data)
+
+    def move(self) -> None:
+        """Sign that this ledger goes on somewhere else, and nothing after that."""
+        with self._mark.locked():
+            self._replica.refresh()
+            self._require_live()
+            self._settle()
+            self._store.stand("moved", sign_moved(self._replica.newest, self._signer))
 
     def settle(self) -> None:
         """Take the last steps of commits that were not seen to their end."""
@@ -192,7 +209,7 @@ class Writer:
                 self._store.blobs.get(name)
 
     def _commit(self, growth: _Growth) -> bool:
-        """Write the entries; False if somebody else was first, and the rules must be asked again."""
+        """Write the entries, or return False if somebody else was first."""
         before, after = self._replica.state, growth.state
         checkpoint = Checkpoint(before.origin, growth.frontier.size, growth.frontier.root)
         # Signed before the transaction, but shown to nobody unless it and the mark succeed:
@@ -239,11 +256,12 @@ class Writer:
 
     def _published_before(self) -> int:
         """Return the size that is published already, 0 where that cannot be told."""
-        try:
-            reader = self._publication.reader(self._replica.log)
-        except BadNote:
+        note = self._publication.note()
+        if note is None:
             return 0
-        if reader is None:
+        try:
+            reader = self._publication.reader(self._replica.log, note)
+        except BadNote:
             return 0
         self._replica.require_reached(reader.checkpoint)
         return reader.checkpoint.size

@@ -53,7 +53,7 @@ class ChainAccount:
         """Use a key of 32 bytes; BadKey if it is none."""
         try:
             return cls(Account.from_key(secret))
-        except Exception:  # noqa: BLE001 - whatever the library says could quote the key
+        except Exception:  # whatever the library says could quote the key
             raise BadKey("the secret is not a key of an EVM account") from None
 
     def sign_transaction(self, transaction: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -104,6 +104,6 @@ class ChainAccount:
         data = read_bytes(path, "keystore", _MAX_KEYSTORE)
         try:
             secret = Account.decrypt(json.loads(data), passphrase)
-        except Exception:  # noqa: BLE001 - the library raises many kinds, and none matters
+        except Exception:  # whatever the library says could quote the key
             raise BadKey(f"{path} is no keystore, or the passphrase is another") from None
         return cls.from_secret(bytes(secret))

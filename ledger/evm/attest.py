@@ -13,11 +13,11 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from circuits.errors import ProofRejected
+from circuits.errors import LedgerError, ProofRejected
 from ledger.audit import Verify
 from ledger.entries import Chain, ProofSubmit, blob_digest
 from ledger.envelope import SignedEntry
-from ledger.errors import LedgerError, MalformedEntry
+from ledger.errors import MalformedEntry
 from ledger.evm.accounts import ChainAccount, identity
 from ledger.evm_keys import address_of
 from ledger.records import Accepted

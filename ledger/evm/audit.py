@@ -2,82 +2,84 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from web3.exceptions import Web3Exception
 
 from circuits.artefact_files import decode_circuit
 from circuits.bundle import Bundle
 from circuits.errors import ProofRejected, ZkpotError
 from circuits.merkle import EMPTY_ROOT
 from ledger.audit import AuditReport, Verify
+from ledger.embedded.blobs import Blobs
 from ledger.entries import ProofSubmit, blob_digest
 from ledger.errors import ChainDisagrees, MissingBlob
 from ledger.evm.events import Event
 from ledger.evm.mirror import Mirror
+from ledger.evm.node import checksum
 from ledger.evm_keys import address_of
 from ledger.records import Accepted, Task
 from ledger.state import State
 
-if TYPE_CHECKING:
-    from ledger.evm.engine import EvmLedger
 
-
-def audit(ledger: EvmLedger, verify: Verify | None = None) -> AuditReport:
+def audit(mirror: Mirror, blobs: Blobs, verify: Verify | None = None) -> AuditReport:
     """Replay a chain, compare the contract's storage with it, and verify every proof again.
 
     Parameters
     ----------
-    ledger : EvmLedger
-        The ledger.
+    mirror : Mirror
+        One that has read nothing yet.
+    blobs : Blobs
+        Bundles that are not on the chain.
     verify : callable, optional
         Verifies every proof again; without it the chain's word is taken that they were.
     """
-    mirror = ledger.mirror()
     proofs, fault = 0, None
     try:
         mirror.refresh()
-        _compare(ledger, mirror)
+        _compare(mirror)
         if verify is not None:
             for event in mirror.events:
                 if isinstance(event.entry.body, ProofSubmit):
-                    _verify(ledger, mirror.state, event, event.entry.body, verify)
+                    bundle = _bundle(mirror, blobs, event, event.entry.body)
+                    _verify(mirror.state, event, event.entry.body, bundle, verify)
                     proofs += 1
     except ZkpotError as error:
         fault = error.message
     frontier = mirror.frontier
-    chain = mirror.chain
     return AuditReport(
         size=frontier.size,
         root=frontier.root if frontier.size else EMPTY_ROOT,
         proofs=proofs,
-        log=f"{mirror.state.origin} eip155:{chain.id}:0x{chain.contract}",
+        resumed=0,
+        log=mirror.state.origin,
         fault=fault,
     )
 
 
-def _compare(ledger: EvmLedger, mirror: Mirror) -> None:
+def _compare(mirror: Mirror) -> None:
     """Check that what the contract stores is what its entries amount to."""
-    contract = ledger.node.contract(mirror.contract)
-    state = mirror.state
+    node, state = mirror.node, mirror.state
+    functions = node.contract(mirror.contract).functions
     number = mirror.block.number if mirror.block else 0
 
     def same(what: str, function: Any, *expected: Any) -> None:
-        found = ledger.node.call(function, block=number)
+        found = node.call(function, block=number)
         found = tuple(found) if isinstance(found, list | tuple) else (found,)
         if found != expected:
             raise ChainDisagrees(f"{what}: the contract has {found}, the entries give {expected}")
 
-    functions = contract.functions
     same("number of entries", functions.size(), state.size)
     same("units minted", functions.minted(), state.minted)
     for who in sorted({*state.identities, *state.balances}):
-        address = ledger.node.checksum(address_of(who))
+        address = checksum(address_of(who))
         same(f"balance of {who}", functions.balances(address), state.balances.get(who, 0))
         same(f"number of {who}", functions.nonces(address), state.nonce(who))
     for spent, index in state.nullifiers.items():
         same(f"nullifier {spent}", functions.spentBy(bytes.fromhex(spent)), index + 1)
     for root, testset in state.testsets.items():
         terms = testset.terms
-        evaluator = ledger.node.checksum(address_of(testset.evaluator))
+        evaluator = checksum(address_of(testset.evaluator))
         same(f"test set {root}", functions.testsets(bytes.fromhex(root)), evaluator,
              testset.opened, terms.samples, terms.openings, testset.spent)  # fmt: skip
     for event in mirror.events:
@@ -91,12 +93,9 @@ def _task(task: Task) -> tuple[int, ...]:
     return task.released, task.spent, task.step, task.minted
 
 
-def _verify(
-    ledger: EvmLedger, state: State, event: Event, body: ProofSubmit, verify: Verify
-) -> None:
+def _verify(state: State, event: Event, body: ProofSubmit, bundle: bytes, verify: Verify) -> None:
     """Verify a proof that the contract accepted or that was attested."""
     pins = state.pins(body.task, body.round, event.entry.signer)
-    bundle = _bundle(ledger, state, event, body)
     try:
         accepted = Accepted.from_verdict(verify(bundle, pins))
     except ProofRejected as error:
@@ -107,20 +106,26 @@ def _verify(
         raise ChainDisagrees(f"entry {event.index}: the proof establishes another statement")
 
 
-def _bundle(ledger: EvmLedger, state: State, event: Event, body: ProofSubmit) -> bytes:
+def _bundle(mirror: Mirror, blobs: Blobs, event: Event, body: ProofSubmit) -> bytes:
     """Return a bundle from the blobs, or put it together from its transaction."""
     try:
-        return ledger.blob(body.bundle)
+        return blobs.get(body.bundle)
     except MissingBlob:
         if body.statement.backend != "halo2":
             raise
     # Everything of a halo2 bundle is on the chain, and the contract computed its digest.
-    contract = ledger.node.contract(state.genesis.chain.contract)  # type: ignore[union-attr]
-    data = ledger.node.input(event.transaction)
-    values = contract.decode_function_input(data)[1]
-    circuit = decode_circuit(values["circuit"])
+    node = mirror.node
+    try:
+        contract = node.contract(mirror.contract)
+        values = contract.decode_function_input(node.input(event.transaction))[1]
+        circuit = decode_circuit(values["circuit"]).to_dict()
+        proofs = tuple(values["proofs"])
+    except (Web3Exception, ValueError, KeyError):
+        # It went through another contract, of which nothing is known here.
+        raise MissingBlob(f"bundle {body.bundle} is in no form that is known in transaction "
+                          f"{event.transaction}", digest=body.bundle) from None  # fmt: skip
     details = {"srs_insecure": body.srs_insecure}
-    bundle = Bundle(body.statement, circuit.to_dict(), details, tuple(values["proofs"])).encode()
+    bundle = Bundle(body.statement, circuit, details, proofs).encode()
     if blob_digest(bundle) != body.bundle:
         raise ChainDisagrees(f"entry {event.index}: the transaction has another bundle")
     return bundle

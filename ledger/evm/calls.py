@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from web3 import Web3
 from web3.contract import Contract
 
 from circuits.encoding import canonical_json
@@ -23,6 +22,7 @@ from ledger.entries import (
 )
 from ledger.envelope import SignedEntry
 from ledger.errors import BadKey, NotOnChain
+from ledger.evm.node import checksum
 from ledger.evm.pins import NO_PINS, Pins
 from ledger.evm_keys import address_of
 from ledger.policy import Policy, Windows
@@ -99,7 +99,7 @@ def _arguments(body: Entry, evidence: Evidence) -> Sequence[Any]:
 
 def _address(identity: str) -> str:
     try:
-        return Web3.to_checksum_address("0x" + address_of(identity))
+        return checksum(address_of(identity))
     except BadKey:
         raise NotOnChain(f"{identity} is no account of a chain") from None
 
@@ -120,7 +120,7 @@ def _task(body: TaskOpen, evidence: Evidence) -> Sequence[Any]:
         body.rounds,
         policy_tuple(policy),
     )
-    verifier = Web3.to_checksum_address("0x" + pins.verifier)
+    verifier = checksum(pins.verifier)
     return terms, (verifier, pins.k, pins.shard_size, pins.in_range, _bytes(pins.shards))
 
 
@@ -162,7 +162,7 @@ def _bytes(digest: str) -> bytes:
 
 def _plain(name: str, text: str) -> str:
     ok = text.isascii() and not set('"\\') & set(text)
-    _require(ok, f"{name} has characters that the contract does not write: ASCII without \" and \\")
+    _require(ok, f'{name} has characters that the contract does not write: ASCII without " and \\')
     return text
 
 

@@ -327,12 +327,9 @@ class EvmLedger:
 
     def audit(self, verify: Verify | None = None) -> AuditReport:
         """Read the whole chain again and compare; see `ledger.evm.audit.audit`."""
-        return audit(self, verify)
-
-    def mirror(self) -> Mirror:
-        """Return a new mirror of the same chain that has read nothing yet."""
         known = self._mirror
-        return Mirror(self.node, known.contract, known.first, known.confirmations)
+        fresh = Mirror(self.node, known.contract, known.first, known.confirmations)
+        return audit(fresh, self._blobs, verify)
 
     def _opened(self, task: str) -> Event:
         self.task(task)
@@ -362,9 +359,7 @@ class EvmLedger:
                 return index
         return None
 
-    def _send(
-        self, entry: SignedEntry, evidence: Evidence, blobs: Sequence[bytes]
-    ) -> ChainReceipt:
+    def _send(self, entry: SignedEntry, evidence: Evidence, blobs: Sequence[bytes]) -> ChainReceipt:
         place = self._place(entry)
         if place is not None:
             return self.receipt(place)
@@ -373,7 +368,7 @@ class EvmLedger:
             raise BadKey(f"the key of {entry.signer} is not here")
         function: Any = call(self._contract, entry, evidence)
         # Before anything is kept: whom the contract refuses cannot fill the disk either.
-        self.node.call(function, **{"from": account.address})
+        self.node.call(function, sender=account.address)
         for blob in blobs:
             self._blobs.put(blob)
         return self._confirmed(self.node.send(account, function), entry)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from eth_abi.exceptions import DecodingError
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
@@ -36,6 +37,10 @@ from ledger.evm.artefact import ledger_contract
 from ledger.evm.pins import Pins
 from ledger.policy import Policy
 from ledger.state import State
+
+
+_UNREADABLE = (ZkpotError, Web3Exception, DecodingError, ValueError, KeyError, TypeError)
+"""What the libraries and the entries' own checks say of bytes that are no entry."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,10 @@ def read(contract: Contract, log: Any, state: State, chain: Chain) -> Event:
         if isinstance(body, Credit):
             entry = SignedEntry.by_rule(body, origin)
         else:
-            nonce = values["nonce"] if "nonce" in values else 0
+            nonce = values.get("nonce", 0)
             account = identity(values["signer"])
             entry = SignedEntry.by_chain(body, origin=origin, nonce=nonce, account=account)
-    except (ZkpotError, Web3Exception, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise ChainDisagrees(f"the contract announced a {name} that is no entry: {error}") from None
     pins, digest = None, ""
     if isinstance(body, TaskOpen):

@@ -156,8 +156,10 @@ class Mirror:
                 raise ChainDisagrees(
                     f"the contract did not pay for the proof in entry {state.due[0].proof}"
                 )
+            # Block by block: if the next one holds a lie, this one need not be read again.
+            self._at = Block(number, name)
             self.events += found
-            self._points.append(_Point(Block(number, name), state, frontier))
+            self._points.append(_Point(self._at, state, frontier))
         self._at = last
         return True
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from eth_typing import HexStr
+from eth_typing import ChecksumAddress, HexStr
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import (
@@ -20,7 +20,8 @@ from web3.exceptions import (
 )
 
 from circuits.encoding import is_hex
-from ledger.errors import ChainUnavailable, LedgerError
+from circuits.errors import LedgerError
+from ledger.errors import ChainUnavailable
 from ledger.evm.accounts import ChainAccount
 from ledger.evm.artefact import ledger_contract
 from ledger.evm.refusals import refusal
@@ -77,8 +78,7 @@ class Node:
         """
         if not is_hex(address, 20):
             raise LedgerError(f"{address!r} is not 20 bytes of lowercase hex")
-        place = Web3.to_checksum_address("0x" + address)
-        return self.web3.eth.contract(address=place, abi=ledger_contract().abi)
+        return self.web3.eth.contract(address=checksum(address), abi=ledger_contract().abi)
 
     @property
     def chain_id(self) -> int:
@@ -110,10 +110,19 @@ class Node:
     def code(self, address: str) -> bytes:
         """Return the code of a contract by its address, 20 bytes of hex."""
         with _named():
-            return bytes(self.web3.eth.get_code(Web3.to_checksum_address("0x" + address)))
+            return bytes(self.web3.eth.get_code(checksum(address)))
 
-    def call(self, function: Any, **options: Any) -> Any:
+    def call(self, function: Any, *, sender: str = "", block: int | None = None) -> Any:
         """Return what a function of a contract answers, in no transaction.
+
+        Parameters
+        ----------
+        function : ContractFunction
+            With its arguments.
+        sender : str, optional
+            Address that asks.
+        block : int, optional
+            State to ask; by default the newest.
 
         Raises
         ------
@@ -123,7 +132,8 @@ class Node:
             If the node does not answer.
         """
         with _named():
-            return function.call(options)
+            options = {"from": sender} if sender else {}
+            return function.call(options, "latest" if block is None else block)
 
     def input(self, transaction: str) -> bytes:
         """Return the data that a transaction was sent with."""
@@ -146,9 +156,8 @@ class Node:
             later, and the details name it.
         """
         with _named():
-            nonce = self.web3.eth.get_transaction_count(
-                Web3.to_checksum_address(account.address), "pending"
-            )
+            place = Web3.to_checksum_address(account.address)
+            nonce = self.web3.eth.get_transaction_count(place, "pending")
             sender = {"from": account.address, "nonce": nonce, "chainId": self.web3.eth.chain_id}
             # The estimate runs the call, so a refusal comes here, before anything is paid.
             transaction = function.build_transaction(sender)
@@ -166,6 +175,11 @@ class Node:
                                        transaction=name)  # fmt: skip
         contract = str(receipt.get("contractAddress") or "").removeprefix("0x").lower()
         return Mined(name, block, int(receipt["gasUsed"]), contract)
+
+
+def checksum(address: str) -> ChecksumAddress:
+    """Return an address, 20 bytes of hex, as nodes and libraries write it."""
+    return Web3.to_checksum_address("0x" + address)
 
 
 def _block(found: Any) -> Block:

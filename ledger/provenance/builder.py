@@ -128,8 +128,8 @@ class Builder:
             self.remark("NOT_PROVEN", node, "it names no proof")
             # A commitment can be copied by anyone who sees it; only a proof shows who has the
             # model.
-            others = {place.entry.signer for place in (*commits[:1], *proofs)} - {owner}
-            if others:
+            others = {c.entry.signer for c in commits[:1]} | {p.entry.signer for p in proofs}
+            if others - {owner}:
                 self.remark(
                     "FOREIGN_COMMITMENT", node, "its model was first committed to, or proven, by "
                     "somebody else, and nothing shows that its owner has it",

@@ -24,6 +24,7 @@ from ledger.entries import (
     TestsetRelease,
 )
 from ledger.envelope import SignedEntry
+from ledger.errors import LedgerCorrupt
 
 Body = TypeVar("Body", bound=Entry)
 
@@ -121,9 +122,16 @@ class Index:
             self.charters.append(Place(index, entry, body, after))
 
     def at(self, index: int, kind: type[Body]) -> Place[Body]:
-        """Return an entry that is known to be of a type."""
-        entry = self._entries[index]
-        assert isinstance(entry.body, kind)
+        """Return an entry, which something on the ledger names as one of a type.
+
+        Raises
+        ------
+        LedgerCorrupt
+            If it is not there, or of another type.
+        """
+        entry = self._entries[index] if index < len(self._entries) else None
+        if entry is None or not isinstance(entry.body, kind):
+            raise LedgerCorrupt(f"entry {index} is named as a {kind.type}, which it is not")
         return Place(index, entry, entry.body, self._after[index])
 
     def charter(self, index: int) -> int:

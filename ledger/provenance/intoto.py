@@ -7,10 +7,10 @@ checkpoint that is in the predicate; whoever needs more asks the ledger.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
-from circuits.encoding import canonical_json
+from circuits.encoding import canonical_json, parse_canonical
+from circuits.errors import CorruptedArtefact
 from ledger.entries import NOTHING
 from ledger.errors import BadAttestation, BadKey
 from ledger.keys import check_public_key
@@ -22,6 +22,7 @@ from ledger.signatures import Signs
 PREDICATE_TYPE: Final = "urn:zkpot:predicate:model-provenance:1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES: Final = 1 << 26
+_WHAT = "attestation"
 
 
 def statement(trace: Trace) -> dict[str, Any]:
@@ -33,15 +34,17 @@ def statement(trace: Trace) -> dict[str, Any]:
         If the library is not installed.
     """
     with needed():
-        from google.protobuf.json_format import MessageToDict
-        from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
-        from in_toto_attestation.v1.statement import Statement
-    subjects = [
-        ResourceDescriptor(name=name, digest=digest).pb for name, digest in _subjects(trace)
-    ]
-    made = Statement(subjects, PREDICATE_TYPE, _predicate(trace))
-    made.validate()
-    value: dict[str, Any] = MessageToDict(made.pb)
+        from google.protobuf.json_format import ParseDict
+        from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement
+        from in_toto_attestation.v1.statement_pb2 import Statement as Message
+    value = {
+        "_type": STATEMENT_TYPE_URI,
+        "subject": [{"name": name, "digest": digest} for name, digest in _subjects(trace)],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": _predicate(trace),
+    }
+    # Checked as the library's message, which is not what is signed: it has no whole numbers.
+    Statement.copy_from_pb(ParseDict(value, Message())).validate()
     return value
 
 
@@ -153,14 +156,16 @@ def verify(data: bytes, public: str) -> dict[str, Any]:
         raise BadAttestation(f"the envelope has more than {MAX_ENVELOPE_BYTES} bytes")
     key = SSlibKey(public, "ed25519", "ed25519", {"public": public})
     try:
-        envelope = Envelope.from_dict(json.loads(data))
+        envelope = Envelope.from_dict(parse_canonical(data, _WHAT))
         envelope.verify([key], 1)
-        value = json.loads(envelope.payload)
+        value = parse_canonical(envelope.payload, _WHAT)
         message = ParseDict(value, Message(), ignore_unknown_fields=True)
         Statement.copy_from_pb(message).validate()
     except VerificationError:
         raise BadAttestation(f"the envelope is not signed by {public}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
+    except CorruptedArtefact as error:
+        raise BadAttestation(error.message) from None
+    except (ValueError, KeyError, TypeError, AttributeError, ParseError) as error:
         raise BadAttestation(f"this is no attestation in an envelope: {error!r}"[:500]) from None
     if envelope.payload_type != PAYLOAD_TYPE or value["predicateType"] != PREDICATE_TYPE:
         raise BadAttestation("the envelope holds an attestation of another type")

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from ledger.envelope import SignedEntry
 from ledger.state import State
-from ledger.tlog.note import VerifierKey
 
 
 class Log(Protocol):
@@ -16,10 +15,6 @@ class Log(Protocol):
     @property
     def state(self) -> State:
         """What all entries amount to."""
-
-    @property
-    def key(self) -> VerifierKey:
-        """The log's public key."""
 
     def checkpoint(self) -> str:
         """Return the newest signed checkpoint."""

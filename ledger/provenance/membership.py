@@ -108,6 +108,19 @@ class MembershipProof:
         """Read the file at `path`; MissingArtefact if there is none, else as `decode`."""
         return cls.decode(read_bytes(path, "membership proof", _LIMIT))
 
+    def require_root(self, root: str) -> None:
+        """Check that the proof is about the data with this root.
+
+        Raises
+        ------
+        ProofRejected
+            If it is about others.
+        """
+        if self.commitment.root != root:
+            raise ProofRejected(
+                _CHECK, f"the proof is about the data {self.commitment.root}, not {root}"
+            )
+
     def verify(self, root: str, content: bytes) -> None:
         """Check that the item with this content digest is in the data with this root.
 
@@ -116,10 +129,7 @@ class MembershipProof:
         ProofRejected
             If the proof is of other data, or does not hold for this content.
         """
-        if self.commitment.root != root:
-            raise ProofRejected(
-                _CHECK, f"the proof is about the data {self.commitment.root}, not {root}"
-            )
+        self.require_root(root)
         try:
             merkle.verify_inclusion(
                 salted(bytes.fromhex(self.salt), content),
@@ -219,6 +229,7 @@ def verify_file(root: str, proof: MembershipProof, path: Path) -> None:
     DataFormatError
         If it cannot be read.
     """
+    proof.require_root(root)
     if proof.commitment.unit != "files":
         raise ProofRejected(_CHECK, "the proof is about a row, not about a file")
     try:
@@ -248,6 +259,7 @@ def verify_row(root: str, proof: MembershipProof, table: Source, row: int = 0) -
     InputError
         If the table has no such row.
     """
+    proof.require_root(root)
     if proof.commitment.unit != "rows" or table.unit != "rows":
         raise ProofRejected(_CHECK, "the proof is about a file, or no table is given")
     if columns_digest(table.columns) != proof.commitment.columns:

@@ -11,13 +11,19 @@ from collections import deque
 from typing import Final
 
 from circuits.encoding import is_hex
-from ledger.errors import AmbiguousRelease, TraceTooLarge, UnknownRelease
+from ledger.errors import (
+    AmbiguousRelease,
+    BadNote,
+    LedgerCorrupt,
+    TraceTooLarge,
+    UnknownRelease,
+)
 from ledger.provenance.builder import Builder, Key, called
 from ledger.provenance.graph import Node, Trace
 from ledger.provenance.index import Index
 from ledger.provenance.log import Log
 from ledger.state import State
-from ledger.tlog.note import Checkpoint
+from ledger.tlog.encoding import from_base64, from_decimal
 
 MAX_NODES: Final = 10_000
 _LISTED = 10
@@ -46,9 +52,9 @@ def trace(log: Log, model: str) -> Trace:
         If entries name what is not on the ledger.
     """
     note = log.checkpoint()
-    checkpoint = Checkpoint.open(note, log.key)
+    origin, size, root = _place(note)
     # Others may go on writing; the trace is that of the checkpoint.
-    index = Index(log.entries()[: checkpoint.size])
+    index = Index(log.entries()[:size])
     start = _start(index, log.state, model)
     builder = Builder(log, index, forward=start[0] == "model")
     nodes: dict[str, Node] = {}
@@ -66,9 +72,9 @@ def trace(log: Log, model: str) -> Trace:
         builder.waiting.clear()
     _remark_on_lineage(nodes, builder)
     return Trace(
-        origin=checkpoint.origin,
-        size=checkpoint.size,
-        log_root=checkpoint.root.hex(),
+        origin=origin,
+        size=size,
+        log_root=root.hex(),
         checkpoint=note,
         query=model,
         start=":".join(map(str, start)),
@@ -76,6 +82,15 @@ def trace(log: Log, model: str) -> Trace:
         edges=tuple(sorted(builder.edges)),
         remarks=tuple(sorted(builder.remarks)),
     )
+
+
+def _place(note: str) -> tuple[str, int, bytes]:
+    """Return origin, size and root of a checkpoint; who signed it is for its reader to check."""
+    try:
+        origin, size, root = note.split("\n")[:3]
+        return origin, from_decimal(size), from_base64(root)
+    except (ValueError, BadNote):
+        raise LedgerCorrupt("the ledger's newest checkpoint is malformed") from None
 
 
 def _start(index: Index, state: State, model: str) -> tuple[str, Key]:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
-from fastapi.staticfiles import StaticFiles
 
 from ledger.service import http, routes_log, routes_read, routes_write
 from ledger.service.service import Service
@@ -25,8 +25,12 @@ def create_app(service: Service) -> FastAPI:
     """Return the application; it starts the service, and stops it."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
+    async def lifespan(here: FastAPI) -> AsyncIterator[None]:
+        try:
+            await service.start()
+        except Exception as error:
+            here.state.failure = error
+            raise
         try:
             yield
         finally:
@@ -44,12 +48,23 @@ def create_app(service: Service) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.service = service
+    app.state.failure = None
     http.install(app, service.settings.limits)
     for router in (routes_read.router, routes_log.router, routes_write.router):
         app.include_router(router)
-    if _EXPLORER.is_dir():
-        app.mount("/", StaticFiles(directory=_EXPLORER, html=True), name="explorer")
+    _add_explorer(app)
     return app
+
+
+def _add_explorer(app: FastAPI) -> None:
+    """Serve the explorer's files, each at an address of its own: no path is ever looked up."""
+    for file in sorted(path for path in _EXPLORER.rglob("*") if path.is_file()):
+        address = "/" + file.relative_to(_EXPLORER).as_posix().removesuffix("index.html")
+
+        def page(_: Request, file: Path = file) -> FileResponse:
+            return FileResponse(file, headers={"cache-control": "no-cache"})
+
+        app.add_route(address, page, methods=["GET"], include_in_schema=False)
 
 
 def _operation_id(route: APIRoute) -> str:

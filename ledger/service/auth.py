@@ -163,6 +163,7 @@ def sign_request(
         label=_LABEL,
         tag=tag(origin),
         covered_component_ids=COVERED,
+        use_existing_digest=True,
     )
 
 

@@ -23,7 +23,9 @@ The tree (exit status 7)::
         ├── Stopping                 [503] with Retry-After
         ├── Overloaded               [503] with Retry-After
         ├── NotCosigned              [503] fewer validators signed than were asked for
-        └── Unreachable              what a client says of a server that cannot be talked to
+        ├── Unreachable              what a client says of a server that cannot be talked to
+        ├── LogForked                the log shows another history than it showed before
+        └── Refused                  what a server refuses for a reason that is not known here
 """
 
 from __future__ import annotations
@@ -150,6 +152,13 @@ class Busy(ServiceError):
         super().__init__(message, **details)
         self.retry_after = max(1, int(retry_after + 0.999))
 
+    @classmethod
+    def told(cls, code: str, message: str, retry_after: float) -> Busy:
+        """Return what a server said, under its code."""
+        found = cls(message, retry_after)
+        vars(found)["code"] = code
+        return found
+
 
 class RateLimited(Busy):
     """The caller asks too often."""
@@ -197,6 +206,28 @@ class Unreachable(ServiceError):
     """A server cannot be reached, or answers nothing that can be understood."""
 
     code = "UNREACHABLE"
+
+
+class LogForked(ServiceError):
+    """The log shows another history than it showed before."""
+
+    code = "LOG_FORKED"
+
+
+class Refused(ServiceError):
+    """A server refuses something for a reason that is not known here.
+
+    Parameters
+    ----------
+    code, message : str
+        What the server says.
+    """
+
+    code = "REFUSED"
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        vars(self)["code"] = code
 
 
 _CONFLICTS = (

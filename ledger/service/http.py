@@ -36,8 +36,9 @@ _access = logging.getLogger("ledger.service.access")
 _log = logging.getLogger("ledger.service")
 
 _RETRY_SECONDS = 1.0
-_DRAIN_BYTES = 4 << 20
-_DRAIN_SECONDS = 1.0
+_DRAIN_BYTES = 64 << 20
+_DRAIN_SECONDS = 2.0
+_DRAIN_IDLE_SECONDS = 0.2
 _LONGEST_MESSAGE = 1000
 _SLOWEST = 1 << 16  # bytes a second
 _LOGGED_PATH = 200
@@ -184,10 +185,10 @@ class _Exchange:
         length = dict(self._scope["headers"]).get(b"content-length", b"")
         if not length and b"transfer-encoding" not in dict(self._scope["headers"]):
             return
-        seen = 0
+        seen, end = 0, time.monotonic() + _DRAIN_SECONDS
         try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while self._unread and seen < _DRAIN_BYTES:
+            while self._unread and seen < _DRAIN_BYTES and time.monotonic() < end:
+                async with asyncio.timeout(_DRAIN_IDLE_SECONDS):
                     seen += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return

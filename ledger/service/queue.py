@@ -130,7 +130,7 @@ class Submissions:
 
     def __init__(self, book: Book, workers: Workers, spool: Spool, limits: Verification) -> None:
         self._book = book
-        self._workers = workers
+        self.workers = workers
         self._spool = spool
         self._limits = limits
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -278,7 +278,7 @@ class Submissions:
             outcome: Any
             try:
                 outcome = await loop.run_in_executor(
-                    self._workers.threads, self._workers.run, self._book.task(job, pins)
+                    self.workers.threads, self.workers.run, self._book.task(job, pins)
                 )
             except JobFailed as failed:
                 outcome = failed
@@ -326,7 +326,7 @@ class Submissions:
             async with asyncio.timeout(seconds):
                 for job in working:
                     await job.decided.wait()
-        await asyncio.to_thread(self._workers.stop)
+        await asyncio.to_thread(self.workers.stop)
         for consumer in self._consumers:
             consumer.cancel()
         await asyncio.gather(*self._consumers, return_exceptions=True)

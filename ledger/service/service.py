@@ -129,11 +129,16 @@ class Service:
     async def stop(self) -> None:
         """Finish what is at work, keep what waits, and close the ledger."""
         if self._submissions is not None:
-            await self._submissions.stop(self.settings.stop_seconds)
+            await self._submissions.stop(self.settings.stop_seconds / 2)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.keeper.close()
+
+    def abort(self) -> None:
+        """End the workers, whatever they are at."""
+        if self._submissions is not None:
+            self._submissions.workers.stop()
 
     def _grown(self) -> None:
         self._cosigner.grown()

@@ -56,9 +56,10 @@ class Waiting:
 class Upload:
     """A blob on its way in; use `Spool.upload`."""
 
-    def __init__(self, spool: Spool, identity: str, stream: IO[bytes]) -> None:
+    def __init__(self, spool: Spool, identity: str, path: Path, stream: IO[bytes]) -> None:
         self._spool = spool
         self.identity = identity
+        self._path = path
         self._stream = stream
         self._hash = blob_hasher()
         self.content = hashlib.sha256()
@@ -85,13 +86,12 @@ class Upload:
 
     def store(self) -> int:
         """Give it its name, durably; return the size of what had that name before."""
-        temporary = Path(self._stream.name)
-        final = temporary.parent / self.digest
+        final = self._path.parent / self.digest
         with _translated():
             self._stream.flush()
             os.fsync(self._stream.fileno())
             replaced = final.stat().st_size if final.exists() else 0
-            temporary.replace(final)
+            self._path.replace(final)
             sync_folder(final.parent)
         return replaced
 
@@ -146,13 +146,12 @@ class Spool:
         with _translated():
             folder.mkdir(exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=".", dir=folder)
-        upload = None
+        path, upload = Path(name), None
         try:
             with os.fdopen(handle, "wb") as stream:
-                upload = Upload(self, identity, stream)
+                upload = Upload(self, identity, path, stream)
                 yield upload
         finally:
-            path = Path(name)
             if path.exists():
                 path.unlink()
                 if upload is not None:

@@ -178,7 +178,7 @@ class _Reader:
         if party.key.kind != kind:
             raise BadTrustPolicy(f"{party.key} is of another type than its line needs")
         if any(party.key.public == known.key.public for known in (*self.logs, *self.witnesses)):
-            raise BadTrustPolicy(f"key of {party.name} is there already")
+            raise BadTrustPolicy(f"key of {party.name!r} is there already")
         if len(parties) == _MAX_PARTIES:
             raise BadTrustPolicy(f"more than {_MAX_PARTIES} of a kind")
         parties.append(party)
@@ -201,7 +201,8 @@ class _Reader:
             self._members.add(name)
             found.append(self._names[name])
         words = {"all": len(found), "any": 1}
-        return Quorum(words[threshold] if threshold in words else from_decimal(threshold), (*found,))
+        count = words[threshold] if threshold in words else from_decimal(threshold)
+        return Quorum(count, (*found,))
 
     def _quorum(self, name: str) -> Quorum:
         if name == _NONE:

@@ -155,7 +155,8 @@ def read_answer(answered: Answer, note: str, witnesses: Iterable[VerifierKey]) -
         raise BadNote("answer of the witness is not UTF-8") from None
     if answered.status == 200:
         return add_cosignatures(note, text, witnesses)
-    if (answered.status, answered.content_type) == (WitnessConflict.status, SIZE_TYPE):
+    media_type = answered.content_type.partition(";")[0].strip().lower()
+    if (answered.status, media_type) == (WitnessConflict.status, SIZE_TYPE):
         raise WitnessConflict(from_decimal(text.removesuffix("\n")))
     # repr: whatever it says is shown to a person, perhaps on a terminal.
     said = f"status {answered.status}: {text.strip()[:_MESSAGE_LIMIT]!r}"

@@ -39,6 +39,7 @@ from ledger.errors import (
     LedgerMissing,
     NotConsistent,
     NotSignedByLog,
+    StorageFailed,
     UnknownLog,
     WitnessConflict,
 )
@@ -199,6 +200,8 @@ class Witness:
             size already seen, `evidence` has the proof of that.
         LedgerCorrupt
             If what is recorded of the log is damaged.
+        StorageFailed
+            If the folder cannot be read or written. The checkpoint may have been recorded.
         """
         parsed, checkpoint = self._opened(note)
         origin = checkpoint.origin
@@ -289,6 +292,9 @@ class Witness:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep other threads and processes away from the folder; a dead one holds no lock."""
-    with (folder / _LOCK).open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    try:
+        with (folder / _LOCK).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise StorageFailed(f"folder {folder} of the witness: {error}", path=str(folder)) from None

@@ -172,7 +172,7 @@ class TestProduction:
         lab.cli(*lab.submit(book, forged, task=task), "--srs", srs).refused(
             "SRS_INSECURE", 5, "development"
         )
-        assert lab.cli("ledger", "balance", book, "--json").json == {"balances": {}}
+        assert lab.cli("ledger", "balance", book, "--json").json["balances"] == {}
 
     def test_a_ledger_for_development_says_so(self, lab: Lab) -> None:
         assert "its maker can forge" in lab.runs["init"].err

@@ -33,10 +33,14 @@ def log(good, tmp_path):
 def tamper(log, *statements):
     """What somebody with the disk in hand can do: the triggers do not stop them."""
     database = sqlite3.connect(log / "ledger.sqlite", isolation_level=None)
-    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+    query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
+    triggers = database.execute(query).fetchall()
+    for name, _ in triggers:
         database.execute(f"DROP TRIGGER {name}")
     for sql, *values in statements:
         database.execute(sql, values)
+    for _, sql in triggers:
+        database.execute(sql)
     database.close()
 
 

@@ -25,7 +25,7 @@ from ledger_world import (
 
 from circuits.errors import ProofRejected, SrsInsecure, WrongContext
 from ledger import Ledger, Receipt, VerifierKey, entries, errors
-from ledger.store import Batch, Conflict, Store
+from ledger.embedded.store import Batch, Conflict, Store
 from verifier.verdict import Verdict
 
 KEY = VerifierKey(ORIGIN, OPERATOR.public)
@@ -279,8 +279,8 @@ def test_reading_needs_no_key_and_writing_does(ledger, tmp_path):
         assert reader.audit().ok
         with pytest.raises(errors.LedgerReadOnly):
             reader.append(reader.sign(DATA, ALICE))
-    with Ledger.open(tmp_path / "log", ALICE) as impostor, pytest.raises(errors.BadKey):
-        impostor.append(impostor.sign(DATA, ALICE))
+    with pytest.raises(errors.BadKey):
+        Ledger.open(tmp_path / "log", ALICE)
 
 
 @pytest.mark.parametrize("origin", ["", "two words", "a+b", "line\nbreak"])

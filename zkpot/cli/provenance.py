@@ -11,7 +11,7 @@ import click
 
 from circuits.encoding import write_atomic
 from circuits.errors import InputError
-from ledger import Ledger
+from ledger.engine import Engine
 from ledger.provenance import (
     Card,
     Creator,
@@ -27,10 +27,10 @@ from ledger.provenance import (
     verify_row,
 )
 from zkpot.cli._output import FILE, Output, command_output, digest_of, keep_existing, load_key
+from zkpot.cli.ledger._book import LedgerCommand, reading
 
 CARD_NAME = "training.json"
 SECRET_NAME = "training.secret"  # noqa: S105
-LOG_KEY = "log.key"
 FORMATS = ("text", "json", "intoto", "prov")
 
 
@@ -198,42 +198,40 @@ def verify(proof: Path, data: Path, root: str, row: int | None, out: Output) -> 
     out.result({"root": expected, "index": claimed.index, "name": claimed.name})
 
 
-@click.command(name="trace")
-@click.argument("folder", type=FILE)
+@click.command(name="trace", cls=LedgerCommand)
+@reading
 @click.argument("model")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
               help="intoto: signed in-toto attestation; prov: W3C PROV-JSON.")  # fmt: skip
 @click.option("--out", "file", type=FILE, help="File to write; by default it is shown.")
-@click.option("--key", "key_file", type=FILE,
-              help=f"intoto: key to sign with, by default {LOG_KEY} in FOLDER.")  # fmt: skip
+@click.option("--key", "key_file", type=FILE, help="intoto: Ed25519 key to sign with.")
 @command_output
 def trace_(
-    folder: Path, model: str, form: str, file: Path | None, key_file: Path | None, out: Output
+    book: Engine, model: str, form: str, file: Path | None, key_file: Path | None, out: Output
 ) -> None:
     """Follow MODEL back to its data, parents, tasks, proofs and credits.
 
     MODEL is the digest of a release, the commitment of a model, or NAME or NAME@VERSION.
     """
-    if key_file is not None and form != "intoto":
-        raise InputError("--key is for --format intoto only")
-    with Ledger.open(folder) as book:
-        found = trace(book, model)
-    data = _written(found, form, key_file or folder / LOG_KEY)
-    if file is not None:
-        write_atomic(file, data)
-        out.text(f"trace of {model} in {file}: {len(found.nodes)} nodes")
-        for remark in found.remarks:
-            out.warn(f"{remark.code} {found.node(remark.node).label}: {remark.message}")
-        out.result({"file": str(file), "format": form, "nodes": len(found.nodes),
-                    "remarks": found.to_dict()["remarks"]})  # fmt: skip
-    else:
+    if (form == "intoto") != (key_file is not None):
+        raise InputError("--format intoto needs a --key to sign with, and nothing else does")
+    found = trace(book, model)
+    data = _written(found, form, key_file)
+    if file is None:
         out.text(data.decode().rstrip("\n"))
         out.result(found.to_dict() if form == "text" else json.loads(data))
+        return
+    write_atomic(file, data)
+    out.text(f"trace of {model} in {file}: {len(found.nodes)} nodes")
+    for remark in found.remarks:
+        out.warn(f"{remark.code} {found.node(remark.node).label}: {remark.message}")
+    remarks = found.to_dict()["remarks"]
+    out.result({"file": str(file), "format": form, "nodes": len(found.nodes), "remarks": remarks})
 
 
-def _written(found: Trace, form: str, key: Path) -> bytes:
-    # The libraries of the extra are loaded by who asks for them only.
-    if form == "intoto":
+def _written(found: Trace, form: str, key: Path | None) -> bytes:
+    # The libraries of the extra are loaded for who asks for them only.
+    if key is not None:
         from ledger.provenance import intoto
 
         return intoto.export(found, load_key(key))

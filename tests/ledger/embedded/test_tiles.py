@@ -40,12 +40,16 @@ def note(size, signer=OPERATOR, entries=ENTRIES):
     return Checkpoint(ORIGIN, size, top).sign(signer)
 
 
+def notes(*sizes):
+    return {size: note(size) for size in sizes}
+
+
 def read(start, count):
     return ENTRIES[start : start + count]
 
 
 def publish(folder, size, sizes=(), since=0):
-    published = Publication(folder)
+    published = Publication.of(folder)
     published.publish(tree_of(size), read, sizes, note(size), since)
     return published
 
@@ -198,7 +202,7 @@ def test_reading_from_the_middle(tmp_path):
 
 
 def test_nothing_published(tmp_path):
-    assert Publication(tmp_path).reader(KEY) is None
+    assert Publication.of(tmp_path).note() is None
     with pytest.raises(MissingArtefact):
         TileReader(folder_fetch(tmp_path), KEY)
 
@@ -233,13 +237,14 @@ def good(tmp_path_factory):
 def test_any_flipped_bit(good, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("flip")
     shutil.copytree(good / "tlog", folder / "tlog")
-    published = Publication(folder)
+    published = Publication.of(folder)
     path = folder / "tlog" / data.draw(st.sampled_from(sorted(files(good))))
     spoilt = bytearray(path.read_bytes())
     spoilt[data.draw(st.integers(0, len(spoilt) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(spoilt)
     with pytest.raises((errors.LedgerCorrupt, errors.BadNote)):
-        published.check(published.reader(KEY), tree_of(600), read, [3, 590, 600], note(600))
+        reader = published.reader(KEY, published.note())
+        published.check(reader, tree_of(600), read, notes(3, 590, 600))
 
 
 def test_a_reader_checks_what_it_needs(good, tmp_path):
@@ -257,22 +262,22 @@ def test_a_reader_checks_what_it_needs(good, tmp_path):
 
 def test_a_checkpoint_of_another_log(good, tmp_path):
     shutil.copytree(good / "tlog", tmp_path / "tlog")
-    published = Publication(tmp_path)
+    published = Publication.of(tmp_path)
     (published.folder / "checkpoint").write_text(note(600, ALICE))
     with pytest.raises(errors.BadNote):
-        published.reader(KEY)
+        published.reader(KEY, published.note())
     # The log's own, but of entries that are not the published ones.
     other = [b"other", *ENTRIES[1:]]
     (published.folder / "checkpoint").write_text(note(600, entries=other))
     with pytest.raises(errors.LedgerCorrupt):
-        published.reader(KEY).rebuild()
+        published.reader(KEY, published.note()).rebuild()
 
 
 def test_a_check_while_the_log_grows(good, tmp_path):
     """A reader's view is of one moment; what is published later does not disturb it."""
     shutil.copytree(good / "tlog", tmp_path / "tlog")
-    published = Publication(tmp_path)
-    reader = published.reader(KEY)
+    published = Publication.of(tmp_path)
+    reader = published.reader(KEY, published.note())
     publish(tmp_path, 700, since=600)
     for tree in (tree_of(600), tree_of(650)):
-        published.check(reader, tree, read, [3, 590, 600], note(600))
+        published.check(reader, tree, read, notes(3, 590, 600, 650))

@@ -50,6 +50,15 @@ def digits_csv(folder: Path, rows: int = 100) -> Path:
     return path
 
 
+def cancer_csv(folder: Path) -> Path:
+    """Write real rows: 3 measurements of a tumour each."""
+    cancer = load_breast_cancer()
+    header = ",".join(name.title() for name in cancer.feature_names[:3])
+    path = folder / "tumours.csv"
+    np.savetxt(path, cancer.data[:50, :3], "%g", delimiter=",", header=header, comments="")
+    return path
+
+
 def cancer_npz(folder: Path) -> Path:
     """Write real rows: 30 measurements of a tumour each, and whether it is benign."""
     cancer = load_breast_cancer()

@@ -7,7 +7,7 @@ from tlog_world import raw_line, signer
 
 from ledger.errors import BadKey, BadNote
 from ledger.tlog.encoding import from_base64, from_decimal
-from ledger.tlog.note import Checkpoint, Note, VerifierKey, open_note, sign_note
+from ledger.tlog.note import Checkpoint, Note, NoteSignature, VerifierKey, open_note, sign_note
 
 # From the tests of Go's golang.org/x/mod/sumdb/note, where the format comes from.
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -75,6 +75,14 @@ def test_malformed_checkpoints(text):
         Checkpoint.open(note, LOG)
 
 
+@pytest.mark.parametrize(
+    "text", ["\n7\n{root}\n", "x\n7\n{root}\n\n", "x\n7\n{root}\n\ny\n", "x\n7\n"]
+)
+def test_texts_that_are_no_checkpoints(text):
+    with pytest.raises(BadNote, match="a line each"):
+        Checkpoint.parse(text.format(root=base64.b64encode(bytes(32)).decode()))
+
+
 def test_signatures_by_others_are_ignored():
     note = CHECKPOINT.sign(OPERATOR)
     witness = sign_note(CHECKPOINT.text, "witness.example", ALICE).rpartition("\n\n")[2]
@@ -116,7 +124,18 @@ def test_a_bad_signature_of_the_log_spoils_a_note():
 )
 def test_malformed_notes(note):
     with pytest.raises(BadNote):
-        open_note(note, LOG)
+        Note.parse(note)
+
+
+def test_limits():
+    assert len(Note.parse("text\n\n" + "— x AAAAAAA=\n" * 100).signatures) == 100
+    assert Note.parse("x" * (10**6 - 18) + "\n\n— x AAAAAAA=\n")
+
+
+def test_a_malformed_line_alone():
+    for line in ("— a\x01b AAAAAAA=", "— a AAAAAAA=\n", "— a AAAA\nAAA="):
+        with pytest.raises(BadNote, match="malformed"):
+            NoteSignature.parse(line)
 
 
 def test_sixteen_signatures_by_keys_of_unknown_types_are_carried_along():

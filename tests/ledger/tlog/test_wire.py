@@ -1,5 +1,7 @@
 """The witness protocol's bodies, both ways."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,8 +99,9 @@ def test_a_conflict_tells_the_size():
 
     answered = answer(add, AddCheckpoint(0, (), NOTE).encode())
     assert answered == Answer(409, "text/x.tlog.size", b"20852014\n")
-    with pytest.raises(WitnessConflict) as caught:
-        read_answer(answered, NOTE, [W1])
+    for content_type in (SIZE_TYPE, "Text/X.tlog.size ; charset=utf-8"):
+        with pytest.raises(WitnessConflict) as caught:
+            read_answer(replace(answered, content_type=content_type), NOTE, [W1])
     assert (caught.value.size, caught.value.code) == (20852014, "WITNESS_CONFLICT")
 
 
@@ -121,5 +124,6 @@ def test_a_malformed_request_is_answered():
     ],
 )
 def test_answers_that_are_none(answered, error):
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         read_answer(answered, NOTE, [W1])
+    assert caught.type is error

@@ -16,6 +16,7 @@ from ledger.errors import (
     LedgerMissing,
     NotConsistent,
     NotSignedByLog,
+    StorageFailed,
     UnknownLog,
     WitnessConflict,
 )
@@ -149,7 +150,8 @@ def test_what_monitors_get(witness):
     stranger = raw_line("stranger.example", b"abcd", b"whatever")
     line = witness.add_checkpoint(0, (), note + stranger)
     assert reopened(witness).checkpoint(HASH) == note + line
-    for origin_hash in ("", "../witness", HASH.upper(), HASH[:-1], "0" * 64):
+    (witness._folder.parent / "secret.checkpoint").write_text("of somebody else")
+    for origin_hash in ("", "../secret", HASH.upper(), HASH[:-1], "0" * 64):
         assert witness.checkpoint(origin_hash) is None
 
 
@@ -166,9 +168,9 @@ def test_time_does_not_go_back(witness):
 def test_a_log_that_shows_two_roots_is_kept_in_evidence(witness):
     add(witness, 0, 7)
     assert witness.evidence(ORIGIN) is None
-    for _ in range(2):
+    for log in (LIE, Log(80, history="third ", fork=2)):
         with pytest.raises(NotConsistent):
-            add(witness, 7, 7, LIE)
+            add(witness, 7, 7, log)
     evidence = reopened(witness).evidence(ORIGIN)
     assert evidence == Evidence.of(LOG, TRUE.note(7), LIE.note(7))
     assert evidence.verify([LOG]).same_size
@@ -179,9 +181,7 @@ def test_a_log_that_shows_two_roots_is_kept_in_evidence(witness):
     )  # fmt: skip
     other.add_checkpoint(0, (), TRUE.note(7))
     with pytest.raises(NotConsistent):
-        other.add_checkpoint(
-            7, (), sign_note(LIE.checkpoint(7).text, ORIGIN, signer("new key"))
-        )
+        other.add_checkpoint(7, (), sign_note(LIE.checkpoint(7).text, ORIGIN, signer("new key")))
     assert other.evidence(ORIGIN) is None
 
 
@@ -242,6 +242,24 @@ def test_a_record_of_another_log(witness):
     (witness._folder / f"{HASH}.record").rename(witness._folder / f"{other_hash}.record")
     with pytest.raises(LedgerCorrupt, match="another log"):
         add(witness, 0, 7, other)
+
+
+@pytest.mark.parametrize("what", ["record", "checkpoint"])
+def test_a_write_that_fails(witness, what):
+    add(witness, 0, 7)
+    # A folder in the file's place: neither is it read nor replaced.
+    path = witness._folder / f"{HASH}.{what}"
+    aside = path.rename(path.with_suffix(".aside"))
+    path.mkdir()
+    with pytest.raises(StorageFailed):
+        add(witness, 7, 8)
+    path.rmdir()
+    aside.rename(path)
+    # What was promised without an answer still binds; otherwise nothing has changed.
+    seen = 8 if what == "checkpoint" else 7
+    with pytest.raises(NotConsistent):
+        add(reopened(witness), seen, 8, LIE)
+    assert add(reopened(witness), seen, 8)
 
 
 class _Recorder:

@@ -15,9 +15,9 @@ export function checkpointChecks(trust) {
   const whose = trust.pinned ? 'the key that you gave' : 'the key that this server names, which you can compare with one from elsewhere';
   const found = [];
   if (!trust.told) {
-    found.push(check('Checkpoint signature', 'bad', `You gave ${key.text}. This server calls itself ${info.vkey}.`));
+    found.push(check('Checkpoint', 'bad', `You gave ${key.text}. This server calls itself ${info.vkey}.`));
   } else {
-    found.push(check('Checkpoint signature', signature === 'absent' ? 'bad' : signature, {
+    found.push(check('Checkpoint', signature === 'absent' ? 'bad' : signature, {
       good: `The log signed size ${count(checkpoint.size)} and this root, by ${whose}.`,
       bad: `The signature of ${key.name} over this checkpoint does not verify.`,
       absent: `The checkpoint is not signed by ${key.name}.`,

@@ -1,7 +1,6 @@
 // The terms of tasks and charters in plain words.
 
-import { count, many, ratio, span } from './format.js';
-import { time } from './format.js';
+import { count, many, ratio, span, time } from './format.js';
 
 const length = (windows, n) => (windows.unit === 'seconds' ? span(n) : many(n, 'entry', 'entries'));
 
@@ -45,9 +44,9 @@ export const charterWords = (charter) => [
     : `${count(charter.threshold)} of ${many(charter.governors.length, 'governor')} must approve a change of this charter.`,
   'A new charter counts for tasks opened later, and never for open ones.',
   `${charter.task_owners.length === 1 ? 'One identity' : `${count(charter.task_owners.length)} identities`} may open tasks. Tasks mint units, so this is who can make them.`,
-  `One task may mint at most ${many(charter.max_pool, 'unit')}.`,
+  charter.max_pool === Number.MAX_SAFE_INTEGER ? 'What one task may mint has no limit here.' : `One task may mint at most ${many(charter.max_pool, 'unit')}.`,
   charter.bond_entries > 0
-    ? `A bond to the ledger itself stays locked for ${many(charter.bond_entries, 'entry', 'entries')}; within these a fault must be shown.`
-    : 'A bond to the ledger itself can be taken back at once.',
+    ? `A bond to the ledger itself can be taken back ${many(charter.bond_entries, 'entry', 'entries')} after notice; until then a fault can cost it.`
+    : 'A bond to the ledger itself can be taken back right after notice.',
   `Who shows a fault gets ${ratio(charter.finder_share)} of the bond; the rest is destroyed.`,
 ];

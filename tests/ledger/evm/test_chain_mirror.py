@@ -1,0 +1,283 @@
+"""A mirror follows its chain back and forth, and believes neither contract nor node."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger import entries
+from ledger.errors import ChainDisagrees, ChainUnavailable, InsufficientFunds
+from ledger.evm import mirror as mirror_module
+from ledger.evm.calls import call
+from ledger.evm.mirror import Mirror
+from ledger.evm.node import Node
+from ledger.invariants import check_all
+from ledger.state import State
+from tests.ledger.evm.evm_world import ALICE, BOB, EVALUATOR, Ledger
+
+
+def follow(ledger, confirmations=0, node=None):
+    mirror = Mirror(node or ledger.node, ledger.address, ledger.first, confirmations)
+    mirror.refresh()
+    return mirror
+
+
+def same(mirror, ledger):
+    """Check a mirror against one that reads the chain for the first time."""
+    fresh = follow(ledger, mirror.confirmations)
+    assert mirror.state == fresh.state
+    assert mirror.frontier.root == fresh.frontier.root
+    assert mirror.entries == fresh.entries
+    check_all(mirror.state)
+
+
+class TestFollowing:
+    def test_all_of_it(self, ready):
+        ledger, task = ready
+        entry = ledger.prove(ALICE, task, "m", 6)
+        mirror = follow(ledger)
+        assert mirror.entries[-2] == entry
+        assert dict(mirror.state.balances) == {ALICE.public: 516}
+        assert mirror.state.origin == ledger.origin
+        assert mirror.state.genesis.chain == ledger.chain
+        check_all(mirror.state)
+
+    def test_step_by_step(self, ready):
+        ledger, task = ready
+        mirror = follow(ledger)
+        for correct, model in ((4, "m"), (8, "m2")):
+            ledger.prove(ALICE, task, model, correct)
+            mirror.refresh()
+            same(mirror, ledger)
+        mirror.refresh()
+        assert mirror.rollbacks == 0
+
+    def test_only_what_is_confirmed(self, ready):
+        ledger, task = ready
+        mirror = follow(ledger, confirmations=3)
+        before = mirror.state.size
+        ledger.prove(ALICE, task, "m", 6)
+        mirror.refresh()
+        assert mirror.state.size < before + 3
+        ledger.tester.mine_blocks(3)
+        mirror.refresh()
+        assert mirror.state.balances[ALICE.public] == 516
+        same(mirror, ledger)
+
+    def test_in_small_ranges(self, ready, monkeypatch):
+        ledger, task = ready
+        ledger.prove(ALICE, task, "m", 6)
+        whole = follow(ledger)
+        monkeypatch.setattr(mirror_module, "_RANGE", 2)
+        assert follow(ledger).state == whole.state
+
+
+class TestReorganisations:
+    def test_an_accepted_proof_vanishes(self, ready):
+        ledger, task = ready
+        mirror = follow(ledger)
+        before = mirror.state
+        fork = ledger.tester.take_snapshot()
+        ledger.prove(ALICE, task, "m", 6)
+        mirror.refresh()
+        assert mirror.state.balances[ALICE.public] == 516
+        assert len(mirror.state.nullifiers) == 1
+        ledger.tester.revert_to_snapshot(fork)
+        mirror.refresh()
+        assert mirror.state == before
+        ledger.do(ALICE, entries.Transfer(BOB.public, 7))
+        ledger.do(BOB, entries.Transfer(ALICE.public, 1))
+        mirror.refresh()
+        assert mirror.rollbacks == 1
+        assert not mirror.state.nullifiers
+        assert dict(mirror.state.balances) == {ALICE.public: 44, BOB.public: 6}
+        same(mirror, ledger)
+
+    def test_the_new_chain_is_longer(self, ready):
+        ledger, task = ready
+        mirror = follow(ledger)
+        fork = ledger.tester.take_snapshot()
+        ledger.prove(ALICE, task, "m", 6)
+        ledger.prove(BOB, task, "n", 8)
+        mirror.refresh()
+        ledger.tester.revert_to_snapshot(fork)
+        ledger.tester.mine_blocks(3)
+        ledger.prove(BOB, task, "n", 4)
+        ledger.tester.mine_blocks(3)
+        mirror.refresh()
+        assert mirror.rollbacks == 1
+        assert set(mirror.state.balances) == {ALICE.public, BOB.public}
+        same(mirror, ledger)
+
+    def test_the_same_entries_in_other_blocks(self, ready):
+        ledger, task = ready
+        mirror = follow(ledger)
+        fork = ledger.tester.take_snapshot()
+        ledger.prove(ALICE, task, "m", 6)
+        mirror.refresh()
+        root = mirror.frontier.root
+        ledger.tester.revert_to_snapshot(fork)
+        ledger.tester.mine_blocks(2)
+        ledger.prove(ALICE, task, "m", 6)
+        mirror.refresh()
+        assert mirror.rollbacks == 1
+        assert mirror.frontier.root == root
+        same(mirror, ledger)
+
+    def test_even_the_genesis(self):
+        ledger = Ledger.deploy(grants={ALICE.public: 50})
+        # eth-tester counts blocks from 0, and the ledger's own is the first of its chain.
+        before = ledger.tester.take_snapshot()
+        mirror = follow(ledger)
+        ledger.introduce()
+        mirror.refresh()
+        assert mirror.state.size == 5
+        ledger.tester.revert_to_snapshot(before)
+        mirror.refresh()
+        assert mirror.state.size == 1
+        empty = Ledger.deploy()
+        assert empty.tester is not ledger.tester
+        lost = Mirror(empty.node, "11" * 20, 0, 0)
+        lost.refresh()
+        assert lost.state == State() and not lost.events
+
+    def test_while_it_reads(self, ready):
+        """The chain turns to another branch between two questions."""
+        ledger, task = ready
+        fork = ledger.tester.take_snapshot()
+        ledger.prove(ALICE, task, "m", 6)
+
+        class Turning(Node):
+            turned = False
+
+            def logs(self, contract, first, last):
+                found = super().logs(contract, first, last)
+                if not self.turned:
+                    Turning.turned = True
+                    ledger.tester.revert_to_snapshot(fork)
+                    ledger.do(ALICE, entries.Transfer(BOB.public, 7))
+                return found
+
+        mirror = follow(ledger, node=Turning(ledger.node.web3))
+        assert Turning.turned
+        assert dict(mirror.state.balances) == {ALICE.public: 43, BOB.public: 7}
+        same(mirror, ledger)
+
+    def test_that_never_end(self, ready):
+        ledger, _ = ready
+
+        class Restless(Node):
+            def logs(self, contract, first, last):
+                found = super().logs(contract, first, last)
+                fork = ledger.tester.take_snapshot()
+                ledger.tester.mine_block()
+                ledger.tester.revert_to_snapshot(fork)
+                return [{**log, "blockHash": bytes(32)} for log in found]
+
+        with pytest.raises(ChainUnavailable, match="changes"):
+            follow(ledger, node=Restless(ledger.node.web3))
+
+
+class Lying(Node):
+    """A node that shows other events than there are; stands for a faulty contract, too."""
+
+    def __init__(self, web3, lie):
+        super().__init__(web3)
+        self.lie = lie
+
+    def logs(self, contract, first, last):
+        found = [dict(log) for log in super().logs(contract, first, last)]
+        return self.lie(found)
+
+
+def word(log, at, value):
+    data = bytes(log["data"])
+    changed = data[: 32 * at] + value.to_bytes(32, "big") + data[32 * at + 32 :]
+    return {**log, "data": changed}
+
+
+def at(place, change):
+    return lambda logs: [*logs[:place], change(logs[place]), *logs[place + 1 :]]
+
+
+GENESIS, NAMED, DATA, OPENED, COMMITTED, RELEASED, PROVEN, PAID = 0, 1, 4, 5, 6, 9, 10, 11
+
+
+class TestLies:
+    @pytest.fixture
+    def told(self, ready):
+        ledger, task = ready
+        ledger.prove(ALICE, task, "m", 6)
+        assert follow(ledger).state.size == PAID + 1
+        return ledger
+
+    @pytest.mark.parametrize(("lie", "what"), [
+        (at(PAID, lambda log: word(log, 3, 467)), "NOT_AUTHORISED"),  # one unit more
+        (at(PAID, lambda log: word(log, 2, int(BOB.public, 16))), "NOT_AUTHORISED"),  # to another
+        (at(PAID, lambda log: word(log, 4, 3)), "NOT_AUTHORISED"),  # for another proof
+        (lambda logs: logs[:PAID], "did not pay"),
+        (lambda logs: [*logs, {**logs[PAID], "data": word(logs[PAID], 0, 12)["data"]}],
+         "NOT_AUTHORISED"),  # paid twice
+        (lambda logs: logs[:PROVEN] + logs[PAID:], "number 11"),
+        (lambda logs: logs[1:], "names no ledger"),
+        (lambda logs: [*logs[:3], logs[2], *logs[3:]], "number 2"),
+        (at(NAMED, lambda log: word(log, 0, 2)), "number 2"),
+        (at(NAMED, lambda log: word(log, 2, 1)), "BAD_NONCE"),
+        (at(DATA, lambda log: word(log, 1, int(BOB.public, 16))), "BAD_NONCE"),
+        (at(DATA, lambda log: word(log, 4, 0)), "MALFORMED_ENTRY|samples"),
+        (at(OPENED, lambda log: word(log, 3, 1)), "digest"),  # another identifier
+        (at(COMMITTED, lambda log: word(log, 5, 1)), "NOT_COMMITTED|STATEMENT"),
+        (at(RELEASED, lambda log: word(log, 1, int(ALICE.public, 16))), "BAD_NONCE"),
+        (at(PROVEN, lambda log: word(log, 6, 1)), "digest"),  # of another statement
+        (at(PROVEN, lambda log: word(log, 4, 1)), "WRONG_PHASE|WRONG_CONTEXT"),
+        (at(GENESIS, lambda log: {**log, "topics": [bytes(32)]}), "unknown"),
+        (at(GENESIS, lambda log: {**log, "data": log["data"][:-32]}), "no entry"),
+    ])  # fmt: skip
+    def test_each_is_found_by_name(self, told, lie, what):
+        with pytest.raises(ChainDisagrees, match=what) as caught:
+            follow(told, node=Lying(told.node.web3, lie))
+        assert caught.value.code == "CHAIN_DISAGREES"
+
+    def test_nothing_is_taken_over_from_a_lie(self, told):
+        """A mirror that found one has no entry of the block it stands in."""
+        node = Lying(told.node.web3, at(PAID, lambda log: word(log, 3, 467)))
+        mirror = Mirror(node, told.address, told.first, 0)
+        for _ in range(2):
+            with pytest.raises(ChainDisagrees):
+                mirror.refresh()
+            assert mirror.state.size == PROVEN
+            assert len(mirror.events) == PROVEN
+        node.lie = list
+        mirror.refresh()
+        same(mirror, told)
+
+    def test_a_hidden_entry(self, told):
+        """Left out at the end it cannot be seen here; the audit compares with the contract."""
+        lied = follow(told, node=Lying(told.node.web3, lambda logs: logs[:PROVEN]))
+        assert lied.state.size == PROVEN
+
+
+def test_a_contract_s_refusals_leave_no_trace(ready):
+    ledger, task = ready
+    before = follow(ledger)
+    function = ledger.contract.functions.transfer(99, BOB.address, 1)
+    built = function.build_transaction(
+        {"from": ALICE.address, "gas": 500_000, "nonce": _count(ledger, ALICE), "chainId": ledger.chain.id}
+    )
+    raw, _ = ALICE.sign_transaction(built)
+    ledger.node.web3.eth.send_raw_transaction(raw)
+    assert follow(ledger).state == before.state
+
+
+def _count(ledger, who):
+    return ledger.node.web3.eth.get_transaction_count(who.address)
+
+
+def test_a_send_that_fails_in_its_block_says_why(ready):
+    """Estimated on one state, mined on another: the block's own state is asked for the reason."""
+    ledger, task = ready
+    entry = ledger.entry(EVALUATOR, entries.Transfer(ALICE.public, 1))
+    function = call(ledger.contract, entry)
+    build = function.build_transaction
+    function.build_transaction = lambda options: build({**options, "gas": 400_000})
+    with pytest.raises(InsufficientFunds):
+        ledger.node.send(EVALUATOR, function)
