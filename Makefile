@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Test processes; all tests of a file run in one of them.
+JOBS ?= 2
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test check lint bench clean
@@ -10,7 +12,7 @@ demo: $(STAMP)  ## set up, then the main job on real bundled data
 	$(BIN)/zkpot demo --out demo
 
 test: $(STAMP)  ## set up, then all tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n $(JOBS) --dist loadfile
 
 check: $(STAMP) lint test  ## what CI runs
 

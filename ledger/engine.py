@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
+from ledger.audit import Verify
 from ledger.embedded.store import Refusal
 from ledger.entries import Entry, ProofSubmit
 from ledger.envelope import SignedEntry
@@ -42,6 +43,9 @@ class Engine(Protocol):
 
     def append(self, entry: SignedEntry, blobs: Iterable[bytes] = (), /) -> Receipt:
         """Append an entry that needs no proof; return once it is durable."""
+
+    def submit(self, bundle: bytes, entry: SignedEntry, verify: Verify, /) -> Receipt:
+        """Submit a proof, and return once it is verified and durable."""
 
     def submission(self, body: ProofSubmit, signer: str, /) -> SignedEntry | None:
         """Return the entry by which `signer` submitted exactly this proof, or None."""

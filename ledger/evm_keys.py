@@ -1,6 +1,6 @@
 """Keys of EVM accounts as identities: EIP-191 signatures by secp256k1, recovered to an address.
 
-Recovery is `py_ecc`'s, in plain Python (some 20 ms); an Ed25519 signature costs a hundredth.
+Recovery is `py_ecc`'s, in plain Python: some 5 ms, fifty times what an Ed25519 signature costs.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from circuits.artefact_files import Circuit, decode_circuit
 from circuits.errors import ArtefactError, InputError, ProofRejected
@@ -13,11 +13,22 @@ from circuits.sumcheck.testset import BACKEND as SUMCHECK
 from circuits.testset import Manifest
 from ledger.audit import Verify
 from ledger.entries import NOTHING, DataRegister, blob_digest
-from ledger.ledger import Ledger
 from ledger.records import TaskPins
+from ledger.state import State
 from verifier.sumcheck.wellformed import verify_well_formed
 from verifier.verdict import Verdict
 from verifier.verify import Expectation, Options, verify_bundle
+
+
+class Artefacts(Protocol):
+    """What a verifier needs of a ledger, whatever engine keeps it."""
+
+    @property
+    def state(self) -> State:
+        """What its entries amount to."""
+
+    def blob(self, digest: str, /) -> bytes:
+        """Return what a digest names."""
 
 
 def registration(manifest: bytes, well_formed: bytes | None, options: Options) -> DataRegister:
@@ -58,7 +69,7 @@ def registration(manifest: bytes, well_formed: bytes | None, options: Options) -
     )
 
 
-def bundle_verifier(ledger: Ledger, options: Options | None = None) -> Verify:
+def bundle_verifier(ledger: Artefacts, options: Options | None = None) -> Verify:
     """Return the callable that `Ledger.submit` and `Ledger.audit` verify proofs with.
 
     Everything a proof is held against comes from the ledger: the manifest, the circuit and the
@@ -67,7 +78,7 @@ def bundle_verifier(ledger: Ledger, options: Options | None = None) -> Verify:
 
     Parameters
     ----------
-    ledger : Ledger
+    ledger : Ledger or another engine
         Whose blobs and rules to use; a development SRS is tolerated only if its genesis says so.
     options : Options, optional
         Where keys and SRS are. Which verifiers must accept is the ledger's to say: both, but for
@@ -101,7 +112,7 @@ def bundle_verifier(ledger: Ledger, options: Options | None = None) -> Verify:
     return verify
 
 
-def _pinned(ledger: Ledger, pins: TaskPins) -> tuple[Manifest, Circuit]:
+def _pinned(ledger: Artefacts, pins: TaskPins) -> tuple[Manifest, Circuit]:
     try:
         manifest = Manifest.from_bytes(ledger.blob(pins.manifest))
         circuit = decode_circuit(ledger.blob(pins.architecture))

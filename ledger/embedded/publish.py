@@ -20,6 +20,7 @@ from ledger.embedded.tiles import (
     content,
     folder_fetch,
     required,
+    tiles_of,
 )
 from ledger.embedded.tree import Tree
 from ledger.errors import LedgerCorrupt, StorageFailed
@@ -101,6 +102,11 @@ class Publication:
                     self._remove_partial(tile)
         except OSError as error:
             raise StorageFailed(f"the tiles cannot be published: {error}") from error
+
+    def prune(self, size: int) -> None:
+        """Remove the partial tiles that only checkpoints smaller than `size` need."""
+        for tile in self._present(size) - set(tiles_of(size)):
+            (self.folder / tile.path).unlink()
 
     def clean(self) -> None:
         """Remove what interrupted writes have left; only where nobody else writes."""

@@ -343,6 +343,8 @@ def _placing(folder: Path) -> Iterator[sqlite3.Connection]:
     try:
         with translated():
             with contextlib.closing(connect(temporary)) as database:
+                # It is nothing until it is finished, and then made durable as a whole.
+                database.execute("PRAGMA synchronous = OFF")
                 yield database
                 database.execute("PRAGMA journal_mode = WAL")
             temporary.chmod(0o644)

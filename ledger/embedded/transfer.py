@@ -75,8 +75,11 @@ def _write(store: Store, replica: Replica, folder: Path) -> None:
     write_atomic(folder / CHECKPOINTS, canonical_json(list(notes.values())))
     if store.moved_note:
         write_atomic(folder / MOVED, store.moved_note.encode())
-    # Last of all, with the checkpoint at its end: without one it is no export.
-    Publication(folder).publish(tree, store.data, notes, notes[tree.size])
+    # Last of all, with the checkpoint at its end: without one it is no export. Nobody is still
+    # reading an export at an older checkpoint, so it has the tiles of the newest alone.
+    publication = Publication(folder)
+    publication.publish(tree, store.data, [], notes[tree.size])
+    publication.prune(tree.size)
 
 
 def _pack(folder: Path, archive: Path) -> None:

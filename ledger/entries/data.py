@@ -22,8 +22,9 @@ class DataRegister(Entry):
     kind : {"testset", "training"}
         What it is for.
     root : str
-        Id of the test set, the statement's `testset`; for training data the root of the Merkle
-        tree over its salted files or rows, see `ledger.provenance.commit`.
+        Id of the test set, the statement's `testset`; for training data the digest of what is
+        public of it, above all the root of the Merkle tree over its salted files or rows, see
+        `ledger.provenance.commit`.
     samples : int
         Number of samples, files or rows.
     manifest : str

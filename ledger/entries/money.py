@@ -9,7 +9,8 @@ from ledger.checks import NOTHING, is_count, require, require_digests
 from ledger.entries.base import Entry
 
 FAULTS = ("equivocation", "invalid-reveal", "no-release")
-_NOTE = 8192
+# Room for a checkpoint and a dozen signatures; whoever shows a fault can leave the others out.
+_NOTE = 2048
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,6 @@ Attesters = Callable[[bytes, SignedEntry], Iterable[bytes]]
 """Asks attesters for their signatures over a submission, whatever the way to reach them."""
 
 _POLL = 1.0
-_WAIT = 600.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,8 @@ class EvmLedger:
         Blocks that must follow before an entry counts. Too few, and what was seen can vanish.
     attesters : callable, optional
         How attestations are had; without it sumcheck bundles cannot be submitted.
+    wait : float
+        Seconds to wait for confirmations.
 
     Raises
     ------
@@ -117,8 +118,10 @@ class EvmLedger:
         first: int = 0,
         confirmations: int = 12,
         attesters: Attesters | None = None,
+        wait: float = 600.0,
     ) -> None:
         self.node = node
+        self._wait = wait
         self._mirror = Mirror(node, contract, first, confirmations)
         self._contract = node.contract(contract)
         self._accounts: dict[str, ChainAccount] = {}
@@ -346,8 +349,9 @@ class EvmLedger:
         return pins_of(circuit, manifest, verifier)
 
     def _evidence(self, bundle: bytes, entry: SignedEntry) -> Evidence:
-        read = Bundle.decode(bundle)
-        if read.statement.backend == "halo2":
+        body = entry.body
+        if isinstance(body, ProofSubmit) and body.statement.backend == "halo2":
+            read = Bundle.decode(bundle)
             return Halo2Evidence(read.proofs, canonical_json(read.circuit))
         signatures = self._attesters(bundle, entry) if self._attesters else ()
         return Attested(attest.in_order(self._mirror.chain, entry, signatures))
@@ -367,20 +371,19 @@ class EvmLedger:
         if account is None:
             raise BadKey(f"the key of {entry.signer} is not here")
         function: Any = call(self._contract, entry, evidence)
-        # Before anything is kept: whom the contract refuses cannot fill the disk either.
-        self.node.call(function, sender=account.address)
+        signed = self.node.sign(account, function)
+        # Only now: whom the contract refuses cannot fill the disk either.
         for blob in blobs:
             self._blobs.put(blob)
-        return self._confirmed(self.node.send(account, function), entry)
+        return self._confirmed(self.node.broadcast(signed), entry)
 
     def _confirmed(self, mined: Mined, entry: SignedEntry) -> ChainReceipt:
-        deadline = time.monotonic() + _WAIT
-        while time.monotonic() < deadline:
-            place = self._place(entry)
-            if place is not None:
-                return self.receipt(place)
-            time.sleep(_POLL)
-        raise ChainUnavailable(
-            f"transaction {mined.transaction} is not confirmed within {_WAIT:.0f} s",
-            transaction=mined.transaction,
-        )
+        deadline = time.monotonic() + self._wait
+        while (place := self._place(entry)) is None:
+            if time.monotonic() >= deadline:
+                raise ChainUnavailable(
+                    f"transaction {mined.transaction} is not confirmed within {self._wait:.0f} s",
+                    transaction=mined.transaction,
+                )
+            time.sleep(min(_POLL, self._wait))
+        return self.receipt(place)

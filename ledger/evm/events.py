@@ -38,7 +38,6 @@ from ledger.evm.pins import Pins
 from ledger.policy import Policy
 from ledger.state import State
 
-
 _UNREADABLE = (ZkpotError, Web3Exception, DecodingError, ValueError, KeyError, TypeError)
 """What the libraries and the entries' own checks say of bytes that are no entry."""
 

@@ -51,6 +51,16 @@ class Mined:
     contract: str
 
 
+@dataclass(frozen=True)
+class Signed:
+    """A transaction ready to be sent."""
+
+    raw: bytes
+    transaction: str
+    sender: str
+    function: Any
+
+
 class Node:
     """A chain as one node shows it.
 
@@ -144,37 +154,64 @@ class Node:
                 raise ChainUnavailable(f"the node has no transaction {transaction}") from None
             return bytes(found["input"])
 
-    def send(self, account: ChainAccount, function: Any) -> Mined:
-        """Send a transaction that calls a function, or deploys a contract, and wait for its block.
+    def sign(self, account: ChainAccount, function: Any, gas: int | None = None) -> Signed:
+        """Make the transaction that calls a function, or deploys a contract, without sending it.
+
+        Parameters
+        ----------
+        account : ChainAccount
+            Who sends and pays.
+        function : ContractFunction or ContractConstructor
+            With its arguments.
+        gas : int, optional
+            Most that may be used; by default an estimate, for which the call is run.
 
         Raises
         ------
         ZkpotError
-            By name, if the contract refuses; mostly found out before anything is sent.
+            By name, if the gas is estimated and the contract refuses.
         ChainUnavailable
-            If the node does not answer, or the transaction is not mined in time: then it may be
-            later, and the details name it.
+            If the node does not answer, or the account cannot pay.
         """
         with _named():
             place = Web3.to_checksum_address(account.address)
             nonce = self.web3.eth.get_transaction_count(place, "pending")
-            sender = {"from": account.address, "nonce": nonce, "chainId": self.web3.eth.chain_id}
-            # The estimate runs the call, so a refusal comes here, before anything is paid.
+            chain = self.web3.eth.chain_id
+            sender = {"from": account.address, "nonce": nonce, "chainId": chain}
+            if gas is not None:
+                sender["gas"] = gas
             transaction = function.build_transaction(sender)
+        if gas is None:
             transaction["gas"] = int(transaction["gas"] * _SPARE_GAS)
-            raw, digest = account.sign_transaction(transaction)
-        name = digest.hex().removeprefix("0x")
+        raw, digest = account.sign_transaction(transaction)
+        return Signed(raw, digest.hex(), account.address, function)
+
+    def broadcast(self, signed: Signed) -> Mined:
+        """Send a transaction and wait for its block.
+
+        Raises
+        ------
+        ZkpotError
+            By name, if the contract refuses it now.
+        ChainUnavailable
+            If the node does not answer, or the transaction is not mined in time: then it may be
+            later, and the details name it.
+        """
+        name = signed.transaction
         with _named(transaction=name):
-            self.web3.eth.send_raw_transaction(raw)
+            self.web3.eth.send_raw_transaction(signed.raw)
             receipt = self.web3.eth.wait_for_transaction_receipt(HexStr("0x" + name), timeout=WAIT)
             block = Block(int(receipt["blockNumber"]), bytes(receipt["blockHash"]).hex())
             if receipt["status"] != 1:
                 # Another transaction came first. Asked again on that state, it says why.
-                function.call({"from": account.address}, block.number)
-                raise ChainUnavailable(f"transaction {name} failed for lack of gas",
-                                       transaction=name)  # fmt: skip
+                signed.function.call({"from": signed.sender}, block.number)
+                raise ChainUnavailable(f"transaction {name} ran out of gas", transaction=name)
         contract = str(receipt.get("contractAddress") or "").removeprefix("0x").lower()
         return Mined(name, block, int(receipt["gasUsed"]), contract)
+
+    def send(self, account: ChainAccount, function: Any, gas: int | None = None) -> Mined:
+        """Make, send and await a transaction; as `sign` and `broadcast`."""
+        return self.broadcast(self.sign(account, function, gas))
 
 
 def checksum(address: str) -> ChecksumAddress:

@@ -249,7 +249,10 @@ class Builder:
 
     def _slash(self, node: str, key: int) -> Node:
         place = self._index.at(key, Slash)
-        label = f"{place.body.fault} of {called(self._state, place.body.offender)}"
+        body = place.body
+        self.remark("SLASHED", f"task:{body.subject}", f"its evaluator lost a bond: {body.fault}, "
+                    f"shown in entry {key}")  # fmt: skip
+        label = f"{body.fault} of {called(self._state, body.offender)}"
         return self._entry(node, "slash", place, label)
 
     def _prediction(self, node: str, key: int) -> Node:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Protocol
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 
 from ledger.service import http, routes_log, routes_read, routes_write
+from ledger.service.config import Settings
+from ledger.service.schemas import Error
 from ledger.service.service import Service
 
 _EXPLORER = Path(__file__).parent / "explorer"
@@ -21,8 +24,30 @@ Reading needs no authentication. What is written comes as signed requests (RFC 9
 registered identities. Every error has one form, with a code that does not change."""
 
 
+class Runs(Protocol):
+    """What an application starts and stops."""
+
+    settings: Settings
+
+    async def start(self) -> None:
+        """Begin to work."""
+
+    async def stop(self) -> None:
+        """Finish."""
+
+
 def create_app(service: Service) -> FastAPI:
-    """Return the application; it starts the service, and stops it."""
+    """Return the application of a ledger; it starts the service, and stops it."""
+    routers = [routes_read.router, routes_log.router, routes_write.router]
+    app = application(service, "zkpot ledger", _DESCRIPTION, routers)
+    _add_explorer(app)
+    return app
+
+
+def application(
+    service: Runs, title: str, description: str, routers: Sequence[APIRouter]
+) -> FastAPI:
+    """Return an application with what all of this project's have in common."""
 
     @asynccontextmanager
     async def lifespan(here: FastAPI) -> AsyncIterator[None]:
@@ -37,9 +62,9 @@ def create_app(service: Service) -> FastAPI:
             await service.stop()
 
     app = FastAPI(
-        title="zkpot ledger",
+        title=title,
         version=_version(),
-        description=_DESCRIPTION,
+        description=description,
         lifespan=lifespan,
         # They load scripts of strangers.
         docs_url=None,
@@ -50,10 +75,37 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.state.failure = None
     http.install(app, service.settings.limits)
-    for router in (routes_read.router, routes_log.router, routes_write.router):
+    for router in routers:
         app.include_router(router)
-    _add_explorer(app)
+    describe_errors(app)
     return app
+
+
+def describe_errors(app: FastAPI) -> None:
+    """Let the OpenAPI document say what errors look like: ours, and never the framework's."""
+    plain = app.openapi
+    shape = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Error.__name__}"}}}
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        document = plain()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        found = Error.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(found.pop("$defs"), **{Error.__name__: found})
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                answers = operation["responses"]
+                if "HTTPValidationError" in str(answers.get("422")):
+                    del answers["422"]
+                for status in answers:
+                    if int(status) >= 400:
+                        answers[status]["content"] = shape
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_explorer(app: FastAPI) -> None:

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from circuits.bundle import MAX_BYTES as BUNDLE_BYTES
 from circuits.encoding import read_bytes
 from circuits.errors import ProofRejected
-from ledger.embedded.publish import FOLDER as TILES
-from ledger.embedded.tiles import Tile
-from ledger.entries import ProofSubmit
+from ledger.embedded.blobs import Blobs
+from ledger.entries import ProofSubmit, Slash
 from ledger.envelope import SignedEntry
-from ledger.errors import MalformedEntry, MissingBlob
+from ledger.errors import MalformedEntry, MissingBlob, NoFault
 from ledger.ledger import Ledger
-from ledger.records import Accepted, TaskPins
+from ledger.provenance.trace import trace
+from ledger.records import Accepted, InvalidReveal, TaskPins
 from ledger.rules import apply
 from ledger.service import views
 from ledger.service.catalogue import Catalogue
 from ledger.service.errors import NotFound
 from ledger.service.keeper import Keeper
 from ledger.service.queue import Job, Placed
-from ledger.service.schemas import Entries, TaskInfo
+from ledger.service.schemas import Entries, ReleaseInfo, TaskInfo
 from ledger.service.spool import Spool
 from ledger.service.verify import Job as VerifyJob
-from ledger.service.verify import Outcome
-from ledger.service.workers import JobFailed
+from ledger.service.verify import Outcome, Reveal
+from ledger.service.workers import JobFailed, Workers
+from ledger.state import State
 from ledger.tlog.receipt import Receipt
 from verifier.verdict import Check, Verdict
 
 T = TypeVar("T")
+
+_TURN = 500
 
 
 class Book:
@@ -47,6 +53,11 @@ class Book:
         The ledger's folder.
     grown : callable
         Called when it has new entries.
+
+    Attributes
+    ----------
+    workers : Workers or None
+        Where files of strangers are looked at, once they run.
     """
 
     def __init__(
@@ -57,6 +68,8 @@ class Book:
         self._folder = folder
         self._grown = grown
         self._catalogue = Catalogue()
+        self._tracing = asyncio.Lock()
+        self.workers: Workers | None = None
 
     async def _look(self, work: Callable[[Ledger, Catalogue], T]) -> T:
         def turn(ledger: Ledger) -> T:
@@ -126,20 +139,40 @@ class Book:
 
         return await self._look(describe)
 
+    async def releases(self, after: str, count: int) -> list[ReleaseInfo]:
+        """Describe released models, in ascending order of their identifiers."""
+
+        def describe(ledger: Ledger, catalogue: Catalogue) -> list[ReleaseInfo]:
+            state = ledger.state
+            page = islice((name for name in sorted(state.releases) if name > after), count)
+            return [views.release_info(state, name, catalogue.place(name) or 0) for name in page]
+
+        return await self._look(describe)
+
+    async def trace(self, model: str) -> dict[str, Any]:
+        """Follow a model back to where it comes from.
+
+        Raises
+        ------
+        UnknownRelease, AmbiguousRelease, TraceTooLarge
+            If it cannot be followed.
+        """
+        # One at a time, since each reads the whole log; and in turns, so that others have theirs.
+        async with self._tracing:
+            note, state = await self._keeper.run(lambda ledger: (ledger.checkpoint(), ledger.state))
+            entries: list[SignedEntry] = []
+            while len(entries) < state.size:
+                start, count = len(entries), min(_TURN, state.size - len(entries))
+                entries += await self._keeper.run(partial(_entries, start, count))
+            log = _Snapshot(note, state, entries, Blobs(self._folder))
+            return (await asyncio.to_thread(trace, log, model)).to_dict()
+
     async def blob(self, digest: str) -> bytes:
         """Return a blob that the ledger has."""
         try:
             return await self._keeper.run(lambda ledger: ledger.blob(digest))
         except MissingBlob:
             raise NotFound(f"there is no blob {digest}") from None
-
-    async def tile(self, tile: Tile) -> bytes:
-        """Return a published tile."""
-        path = self._folder / TILES / tile.path
-        try:
-            return await asyncio.to_thread(path.read_bytes)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(f"there is no {tile.path}") from None
 
     async def has_blob(self, digest: str) -> bool:
         """Tell whether the ledger has a blob."""
@@ -169,6 +202,8 @@ class Book:
 
     async def append(self, entry: SignedEntry) -> Receipt:
         """Append an entry, with those of its blobs that its author has put."""
+        if isinstance(entry.body, Slash) and entry.body.blob in entry.body.blobs:
+            await self._screen(entry, entry.body)
         paths = {name: self._spool.find(entry.signer, name) for name in entry.body.blobs}
         blobs = await asyncio.to_thread(
             lambda: tuple(path.read_bytes() for path in paths.values() if path is not None)
@@ -178,6 +213,31 @@ class Book:
             self._spool.discard(entry.signer, name)
         self._grown()
         return receipt
+
+    async def _screen(self, entry: SignedEntry, body: Slash) -> None:
+        """Look at a file that is said to open nothing, where that can harm nobody.
+
+        The ledger looks at it once more itself; what gets so far is indeed bad, and costs
+        somebody a bond, which happens once.
+        """
+        found = self._spool.find(entry.signer, body.blob)
+        if found is None or self.workers is None:
+            return
+
+        def ask(ledger: Ledger) -> str:
+            state = ledger.state
+            apply(state, entry, InvalidReveal(body.blob))
+            return state.testsets[state.task(body.subject).terms.testset].terms.manifest
+
+        manifest = self._folder / "blobs" / await self._keeper.run(ask)
+        loop = asyncio.get_running_loop()
+        job = Reveal(manifest, found)
+        try:
+            bad = await loop.run_in_executor(self.workers.threads, self.workers.run, job)
+        except JobFailed as error:
+            raise NoFault(f"the file cannot be looked at: {error.message}") from None
+        if not bad:
+            raise NoFault("the file does open the test set")
 
     # What the queue asks.
 
@@ -228,6 +288,29 @@ class Book:
         placed = await self._keeper.run(write)
         self._grown()
         return placed
+
+
+def _entries(start: int, count: int, ledger: Ledger) -> list[SignedEntry]:
+    return ledger.entries(start, count)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A ledger at one moment, for a trace that takes its time."""
+
+    note: str
+    state: State
+    log: list[SignedEntry]
+    blobs: Blobs
+
+    def checkpoint(self) -> str:
+        return self.note
+
+    def entries(self) -> list[SignedEntry]:
+        return self.log
+
+    def blob(self, digest: str) -> bytes:
+        return self.blobs.get(digest)
 
 
 def _placed(ledger: Ledger, index: int) -> Placed:

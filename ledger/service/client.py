@@ -1,75 +1,44 @@
-"""A ledger that is served elsewhere, to be used like one in a folder.
-
-What the server says is checked where that decides anything: checkpoints must be signed by the
-log and go on from what was seen before, receipts must verify, entries must hash to a checkpoint,
-blobs to their names. What is only shown, such as the number of a next entry, is its word.
-"""
+"""A ledger that is served elsewhere, to be used like one in a folder."""
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from circuits.bundle import MAX_BYTES as BUNDLE_BYTES
-from circuits.encoding import is_hex
-from circuits.errors import MissingArtefact, ProofRejected
-from circuits.merkle import leaf_hash, verify_inclusion
+from circuits.errors import ProofRejected
 from ledger.audit import Verify
-from ledger.embedded.replica import believed
 from ledger.embedded.store import Refusal
-from ledger.embedded.tiles import TileReader
-from ledger.embedded.tree import Tree
 from ledger.entries import Entry, ProofSubmit, blob_digest
 from ledger.envelope import SignedEntry
-from ledger.errors import BadNote, LedgerCorrupt, MalformedEntry, MissingBlob
+from ledger.errors import BadKey, BadNote, MalformedEntry, MissingBlob
 from ledger.records import Task
-from ledger.rules import apply
-from ledger.service.errors import Busy, QueueFull, Unreachable
-from ledger.service.remote import SMALL, Author, Remote, error_of
-from ledger.service.watch import Watch
+from ledger.service.errors import Overloaded, Unreachable
+from ledger.service.remote import Author, error_of
+from ledger.service.remote_log import RemoteLog
 from ledger.signatures import Signs
-from ledger.state import State
-from ledger.tlog.note import Checkpoint, VerifierKey
+from ledger.tlog.note import VerifierKey
 from ledger.tlog.quorum import Quorum
 from ledger.tlog.receipt import Receipt
 
-_BLOB_BYTES = BUNDLE_BYTES
 _ENTRY_TYPE = "application/json"
 _BLOB_TYPE = "application/octet-stream"
 _FIRST_POLL = 0.1
 _LONGEST_POLL = 5.0
-_PAGE = 1000
+_DECISION_SECONDS = 3600.0
 
 
-class LedgerClient:
+class LedgerClient(RemoteLog):
     """A ledger behind a URL.
+
+    What decides anything is checked here: receipts, and the state, which is replayed. What is
+    only shown, or asked for so that an entry can be signed, is the server's word.
 
     Parameters
     ----------
-    url : str
-        Where it is served.
-    vkey : str or VerifierKey, optional
-        The log's key, from elsewhere than the server. Without it the key that `state_file`
-        remembers is asked for, and on the first visit the server is taken at its word.
-    quorum : Quorum, optional
-        Validators that must have cosigned whatever is relied on.
-    state_file : Path, optional
-        Remembers the newest checkpoint, so that a log that goes back on it is found out.
-    timeout : float
-        Seconds to wait for the server to say something.
-    patience : float
-        Seconds for which a request is tried again.
-
-    Raises
-    ------
-    BadKey
-        If `state_file` remembers another key.
-    LedgerCorrupt
-        If `state_file` is damaged.
+    url, vkey, quorum, state_file, timeout, patience
+        As for `RemoteLog`.
     """
 
     def __init__(
@@ -82,110 +51,211 @@ class LedgerClient:
         timeout: float = 30.0,
         patience: float = 60.0,
     ) -> None:
-        self._remote = Remote(url, timeout=timeout, patience=patience)
-        self._quorum = quorum
-        self._watch = Watch(state_file)
-        self._key = VerifierKey.parse(vkey) if isinstance(vkey, str) else vkey
-        if self._key is not None:
-            self._watch.pin(self._key)
-        self._entries: list[SignedEntry] = []
-        self._tree, self._state = Tree(), State()
+        super().__init__(
+            url, vkey, quorum=quorum, state_file=state_file, timeout=timeout, patience=patience
+        )
+        self._signers: dict[str, Signs] = {}
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._remote.close()
+    # The server's word.
 
-    def __enter__(self) -> Self:
-        return self
+    def identity(self, identity: str) -> dict[str, Any] | None:
+        """Return what the server says of an identity; None if it is not registered."""
+        return self._remote.find(f"/v1/identities/{identity}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def author(self, key: str) -> str:
+        """Return the identity whose present key is `key`; itself if there is none yet."""
+        known = self.identity(key)
+        if known is not None and known.get("key") == key:
+            return key
+        found = self._remote.get_json(f"/v1/identities?key={key}").get("identities")
+        return str(found[0]["id"]) if found else key
 
-    # What the log has signed.
+    def nonce(self, identity: str) -> int:
+        """Return the number of the next entry of an identity; a wrong one would be refused."""
+        found = self.identity(identity)
+        return 0 if found is None else int(found["nonce"])
 
-    @property
-    def key(self) -> VerifierKey:
-        """The log's key: as it was given, else as remembered, else as the server says."""
-        if self._key is None:
-            self._key = self._watch.key or VerifierKey.parse(str(self.info()["vkey"]))
-        return self._key
+    def task_info(self, task: str) -> dict[str, Any]:
+        """Return what the server says of a task: phase, deadlines, leaderboard, history."""
+        return self._remote.get_json(f"/v1/tasks/{task}")
 
-    @property
-    def origin(self) -> str:
-        """Name of the ledger."""
-        return self.key.name
+    def refusals(self) -> list[Refusal]:
+        """Return the newest refusals."""
+        found = self._remote.get_json("/v1/refusals?count=1000")["refusals"]
+        names = ("entry", "code", "signer", "type", "message", "at")
+        return [Refusal(*(str(item.get(name, "")) for name in names)) for item in found]
 
-    def info(self) -> dict[str, Any]:
-        """Return what the server says of itself, and what it takes."""
-        return self._remote.get_json("/v1/info")
+    def credited(self, receipt: Receipt) -> int:
+        """Return what the proof of a receipt has earned; `state` has it proven."""
+        found = self._remote.get_json(f"/v1/entries/{receipt.index}").get("credited")
+        return found if type(found) is int else 0
 
-    def checkpoint(self) -> str:
-        """Return the newest checkpoint, cosigned by the quorum if one was asked for.
+    # Replayed here.
+
+    def task(self, task: str) -> Task:
+        """Return a task, or raise `UnknownTask`."""
+        return self.state.task(task)
+
+    def balance(self, identity: str) -> int:
+        """Return what an identity owns and can spend."""
+        return self.state.balances.get(identity, 0)
+
+    def balances(self) -> Mapping[str, int]:
+        """Return what every identity with credit owns."""
+        return self.state.balances
+
+    # Writing.
+
+    def sign(self, body: Entry, signer: Signs, identity: str | None = None) -> SignedEntry:
+        """Sign an entry for this ledger with the author's next number.
+
+        Parameters
+        ----------
+        body : Entry
+            What to say.
+        signer : Signs
+            The author's present key; kept, to sign the requests that send the entry.
+        identity : str, optional
+            The author, by default whose key that is.
+        """
+        who = self.author(signer.public) if identity is None else identity
+        self._signers[who] = signer
+        return SignedEntry.sign(
+            body, origin=self.origin, nonce=self.nonce(who), signer=signer, identity=who
+        )
+
+    def append(
+        self, entry: SignedEntry, blobs: Iterable[bytes] = (), signer: Signs | None = None
+    ) -> Receipt:
+        """Append an entry that needs no proof; the same one again gets the same receipt.
+
+        Parameters
+        ----------
+        entry : SignedEntry
+            Anything but a proof.submit.
+        blobs : iterable of bytes, optional
+            What it names, as far as the ledger does not have it.
+        signer : Signs, optional
+            The author's key, if the entry was not signed by `sign` of this client.
 
         Raises
         ------
-        BadNote
-            If the log did not sign it.
-        NoQuorum, NotCosigned
-            If too few validators cosigned it.
-        LedgerRolledBack, LogForked
-            If it does not go on from what was seen; see the file of evidence.
+        LedgerError
+            What the ledger refused, by the code that it gave.
+        Unreachable
+            If the server cannot be reached. Whether the entry is on the log is then not known;
+            appending the same entry again finds out.
         """
-        wanted = self._cosignatures
-        target = f"/v1/checkpoint?cosignatures={wanted}" if wanted else "/checkpoint"
-        note = _text(self._remote.get(target))
-        self._observe(note)
-        return note
-
-    def receipt(self, index: int) -> Receipt:
-        """Return the receipt of an entry, verified.
-
-        Raises
-        ------
-        MissingArtefact
-            If there is no such entry.
-        BadNote, NoQuorum, LogForked
-            As `checkpoint`.
-        """
-        wanted = self._cosignatures
-        query = f"?cosignatures={wanted}" if wanted else ""
-        text = _text(self._remote.get(f"/v1/entries/{index}/receipt{query}"))
-        receipt = Receipt.parse(text)
-        receipt.verify(self.key)
-        if receipt.index != index:
-            raise BadNote(f"the receipt is of entry {receipt.index}, not {index}")
-        self._observe(receipt.checkpoint)
-        return receipt
-
-    @property
-    def _cosignatures(self) -> int:
-        return 0 if self._quorum is None else self._quorum.threshold
-
-    def _observe(self, note: str) -> None:
-        """Check a checkpoint against what was seen before, on whichever side of it."""
-        checkpoint, seen = Checkpoint.open(note, self.key), self._watch.seen
+        author = self._author(entry, signer)
+        for blob in blobs:
+            self._put(blob, author)
+        answer = self._remote.write("POST", "/v1/entries", entry.encode(), _ENTRY_TYPE, author)
+        receipt = Receipt.parse(str(answer.get("receipt")))
         if self._quorum is not None:
-            self._quorum.require(note)
-        if checkpoint.size < seen.size:
-            # An older one is no news, but it must be part of the same history.
-            proof = self._consistency(checkpoint.size, seen.size)
-            try:
-                verify_older(checkpoint, seen, proof)
-            except ProofRejected:
-                newest = _text(self._remote.get("/checkpoint"))
-                self._watch.advance(newest, self.key, self._consistency, self._fetch)
-                raise
-        else:
-            self._watch.advance(note, self.key, self._consistency, self._fetch)
+            # Under a later checkpoint, which the validators know.
+            receipt = self.receipt(receipt.index)
+        return self._of(receipt, entry)
 
-    def _consistency(self, old: int, new: int) -> list[bytes]:
-        found = self._remote.get_json(f"/v1/proof/consistency?old={old}&new={new}")
-        return _hashes(found)
+    def submit(
+        self,
+        bundle: bytes,
+        entry: SignedEntry,
+        verify: Verify | None = None,  # noqa: ARG002
+        signer: Signs | None = None,
+    ) -> Receipt:
+        """Submit a proof, and wait until it is decided.
 
-    def _fetch(self, path: str) -> bytes:
-        return self._remote.get(f"/{path}", 32 << 20)
+        Parameters
+        ----------
+        bundle : bytes
+            The proof bundle.
+        entry : SignedEntry
+            A proof.submit that names it.
+        verify : callable, optional
+            Not used: the log verifies, and so do its validators.
+        signer : Signs, optional
+            The author's key, if the entry was not signed by `sign` of this client.
+
+        Returns
+        -------
+        Receipt
+            Of the entry. A submission that was accepted before gets it again.
+
+        Raises
+        ------
+        ProofRejected
+            If the log's verifier does not accept the proof.
+        LedgerError, ResourceError
+            What else the log refused, by the code that it gave.
+        Unreachable
+            If the server cannot be reached; submitting the same entry again goes on.
+        """
+        body = entry.body
+        if not isinstance(body, ProofSubmit):
+            raise MalformedEntry(f"a {body.type} entry is no submission")
+        if blob_digest(bundle) != body.bundle:
+            raise ProofRejected("bundle", f"the entry names {body.bundle}, this is another")
+        author = self._author(entry, signer)
+        if self._remote.find(f"/v1/submissions/{entry.digest}") is None:
+            self._put(bundle, author)
+        found = self._offer(bundle, entry, author)
+        index = self._decided(entry.digest, found)
+        return self._of(self.receipt(index), entry)
+
+    def submission(self, body: ProofSubmit, signer: str) -> SignedEntry | None:
+        """Return the entry by which an identity submitted exactly this proof, or None."""
+        found = self._remote.get_json(f"/v1/submissions?signer={signer}&bundle={body.bundle}")
+        for item in found.get("submissions", []):
+            if item.get("index") is None:
+                continue
+            entry = self.entry(int(item["index"]))
+            if entry.signer == signer and entry.body == body:
+                return entry
+        return None
+
+    def put_blob(self, data: bytes, signer: Signs, identity: str | None = None) -> str:
+        """Put bytes for an entry of one's own that will name them; returns their digest."""
+        who = self.author(signer.public) if identity is None else identity
+        return self._put(data, Author(who, signer, self.origin))
+
+    def _put(self, data: bytes, author: Author) -> str:
+        digest = blob_digest(data)
+        self._remote.write("PUT", f"/v1/blobs/{digest}", data, _BLOB_TYPE, author)
+        return digest
+
+    def _author(self, entry: SignedEntry, signer: Signs | None) -> Author:
+        found = signer or self._signers.get(entry.signer)
+        if found is None or found.public != entry.key:
+            raise BadKey(f"the key of {entry.signer} is needed to sign the request")
+        return Author(entry.signer, found, self.origin)
+
+    def _offer(self, bundle: bytes, entry: SignedEntry, author: Author) -> dict[str, Any]:
+        data = entry.encode()
+        try:
+            return self._remote.write("POST", "/v1/submissions", data, _ENTRY_TYPE, author)
+        except MissingBlob:
+            # Decided, and refused, since it was looked for: the bundle was thrown away.
+            self._put(bundle, author)
+            return self._remote.write("POST", "/v1/submissions", data, _ENTRY_TYPE, author)
+
+    def _decided(self, digest: str, found: dict[str, Any]) -> int:
+        """Wait for a decision; return the index of the entry."""
+        end, pause = time.monotonic() + _DECISION_SECONDS, _FIRST_POLL
+        while found.get("status") not in ("accepted", "refused"):
+            if time.monotonic() > end:
+                raise Overloaded("the submission is still not decided", pause)
+            time.sleep(pause)
+            pause = min(1.5 * pause, _LONGEST_POLL)
+            found = self._remote.get_json(f"/v1/submissions/{digest}")
+        if found["status"] == "refused":
+            raise error_of(str(found.get("code")), str(found.get("message")))
+        index = found.get("index")
+        if type(index) is not int:
+            raise Unreachable("the server says that a proof is accepted, and not where")
+        return index
+
+    def _of(self, receipt: Receipt, entry: SignedEntry) -> Receipt:
+        """Return a receipt, having checked that it is that of an entry."""
+        if self._verify(receipt) != entry:
+            raise BadNote("the server's receipt is that of another entry")
+        return receipt

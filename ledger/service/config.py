@@ -21,6 +21,8 @@ class Limits:
         In this time a request's body must have arrived; longer ones at 64 KiB a second.
     answer_seconds : float
         In this time a request must be answered, once its body is there.
+    cosign_seconds : float
+        For so long an answer waits for cosignatures that are asked for.
     signature_seconds : int
         Longest that a request's signature may be valid.
     skew_seconds : int
@@ -43,6 +45,7 @@ class Limits:
     spool_seconds: float = 24 * 3600
     read_seconds: float = 60
     answer_seconds: float = 120
+    cosign_seconds: float = 10
     signature_seconds: int = 300
     skew_seconds: int = 30
     writes_per_second: float = 5

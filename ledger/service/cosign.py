@@ -18,7 +18,7 @@ import httpx
 from circuits.encoding import canonical_json, parse_canonical, write_atomic
 from circuits.errors import LedgerError, ZkpotError
 from ledger.errors import WitnessConflict
-from ledger.service.errors import NotCosigned
+from ledger.service.errors import NotCosigned, TooFewValidators
 from ledger.tlog.cosignature import cosigned_at
 from ledger.tlog.note import Checkpoint, Note, VerifierKey
 from ledger.tlog.wire import AddCheckpoint, Answer, read_answer
@@ -122,11 +122,12 @@ class Cosigner:
         ------
         NotCosigned
             If there is none in time.
+        TooFewValidators
+            If there cannot be one.
         """
         if count > len(self.validators):
-            raise NotCosigned(
-                f"{count} cosignatures are asked for, there are {len(self.validators)} validators",
-                _LONGEST_PAUSE,
+            raise TooFewValidators(
+                f"{count} cosignatures are asked for, there are {len(self.validators)} validators"
             )
         try:
             async with asyncio.timeout(seconds), self._changed:

@@ -12,6 +12,7 @@ The tree (exit status 7)::
         ├── NotYours                 [403] signed by somebody else than the entry's author
         ├── ReadOnly                 [403] a validator's copy takes no entries
         ├── NotFound                 [404]
+        │   └── TooFewValidators     [404] more cosignatures are asked for than there can be
         ├── MethodNotAllowed         [405]
         ├── RequestTimeout           [408] the body did not arrive in time
         ├── InFlight                 [409] another submission of the same author is being verified
@@ -22,6 +23,7 @@ The tree (exit status 7)::
         ├── QueueFull                [503] with Retry-After
         ├── Stopping                 [503] with Retry-After
         ├── Overloaded               [503] with Retry-After
+        ├── NotVerified              [503] a validator has not come so far
         ├── NotCosigned              [503] fewer validators signed than were asked for
         ├── Unreachable              what a client says of a server that cannot be talked to
         ├── LogForked                the log shows another history than it showed before
@@ -102,6 +104,12 @@ class NotFound(ServiceError):
     status = 404
 
 
+class TooFewValidators(NotFound):
+    """More cosignatures are asked for than this log can have."""
+
+    code = "TOO_FEW_VALIDATORS"
+
+
 class MethodNotAllowed(ServiceError):
     """The address has no such method."""
 
@@ -154,8 +162,9 @@ class Busy(ServiceError):
 
     @classmethod
     def told(cls, code: str, message: str, retry_after: float) -> Busy:
-        """Return what a server said, under its code."""
-        found = cls(message, retry_after)
+        """Return what a server said, as the class of its code where there is one."""
+        kind = next((sub for sub in cls.__subclasses__() if sub.code == code), cls)
+        found = kind(message, retry_after)
         vars(found)["code"] = code
         return found
 
@@ -199,6 +208,13 @@ class NotCosigned(Busy):
     """Fewer validators have signed a checkpoint than were asked for."""
 
     code = "NOT_COSIGNED"
+    status = 503
+
+
+class NotVerified(Busy):
+    """A validator has not verified all that is under a checkpoint yet."""
+
+    code = "NOT_VERIFIED"
     status = 503
 
 
@@ -265,5 +281,7 @@ def status_of(error: ZkpotError) -> int:
     if isinstance(error, _CONFLICTS):
         return 409
     if isinstance(error, _UNPROCESSABLE):
+        return 422
+    if isinstance(error, errors.TraceTooLarge | errors.AmbiguousRelease):
         return 422
     return 503 if isinstance(error, _UNAVAILABLE) else 500

@@ -15,7 +15,7 @@ import httpx
 from circuits.errors import MissingArtefact, ProofRejected, ZkpotError
 from ledger import errors as _ledger_errors  # noqa: F401  (so that its classes are known)
 from ledger.service.auth import Message, sign_request
-from ledger.service.errors import Busy, Refused, TooLarge, Unreachable
+from ledger.service.errors import Busy, Refused, ServiceError, TooLarge, Unreachable
 from ledger.signatures import Signs
 
 SMALL = 4 << 20
@@ -111,6 +111,7 @@ class Remote:
         body: bytes | None = None,
     ) -> bytes:  # fmt: skip
         end, pause = time.monotonic() + self.patience, _FIRST_PAUSE
+        problem: ServiceError
         while True:
             try:
                 return self._once(method, target, limit, headers(), body)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request, Response
+from fastapi import Path as InPath
 
-from ledger.service.schemas import Error
+from ledger.embedded.tiles import Tile
+from ledger.service.errors import NotFound
 from ledger.service.service import Service
 
 _MEANINGS = {
@@ -26,9 +30,12 @@ _MEANINGS = {
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the declarations of the errors of an address; any may fail or be too busy."""
+    """Return the declarations of the errors of an address; any may fail or be too busy.
+
+    Their form is the same everywhere, see `describe_errors` in `app`.
+    """
     return {
-        status: {"model": Error, "description": _MEANINGS[status]}
+        status: {"description": _MEANINGS[status]}
         for status in sorted({*statuses, 400, 500, 503})
     }
 
@@ -44,4 +51,31 @@ def _service(request: Request) -> Service:
 
 
 Here = Annotated[Service, Depends(_service)]
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, InPath(pattern="^[0-9a-f]{64}$")]
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+TEXT = {"text/plain": {"schema": {"type": "string"}}}
+BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+TILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **errors(404),
+    200: {"content": BYTES, "description": "The tile."},
+}
+
+
+async def read_tile(published: Path, path: str) -> Response:
+    """Return a tile of what is published in a folder.
+
+    Raises
+    ------
+    NotFound
+        If the path is not exactly that of a tile, or the tile is not there.
+    """
+    wanted = Tile.parse(f"tile/{path}")
+    try:
+        if wanted is None:
+            raise FileNotFoundError
+        data = await asyncio.to_thread((published / wanted.path).read_bytes)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound("there is no such tile") from None
+    return Response(data, headers={"cache-control": IMMUTABLE}, media_type=next(iter(BYTES)))

@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Response
+from fastapi import Path as InPath
 from fastapi.responses import PlainTextResponse
 
+from ledger.errors import UnknownRelease
 from ledger.service import schemas, views
 from ledger.service.errors import NotFound
 from ledger.service.routes_common import Digest, Here, errors
@@ -25,6 +27,7 @@ _MOST = 2**53 - 1
 Page = Annotated[int, Query(ge=1, le=_PAGE)]
 Place = Annotated[int, Query(ge=0, le=_MOST)]
 After = Annotated[str, Query(pattern="^([0-9a-f]{64})?$", description="Go on behind this one.")]
+Key = Annotated[str, Query(pattern="^([0-9a-f]{64})?$", description="A present key.")]
 
 
 def _page(found: Mapping[str, T], after: str, count: int) -> list[str]:
@@ -74,7 +77,7 @@ async def receipt(
     return await here.receipt(index, cosignatures)
 
 
-@router.get("/v1/checkpoint", responses=errors(), response_class=PlainTextResponse)
+@router.get("/v1/checkpoint", responses=errors(404), response_class=PlainTextResponse)
 async def cosigned_checkpoint(
     here: Here, cosignatures: Annotated[int, Query(ge=0, le=100)] = 0
 ) -> str:
@@ -95,10 +98,13 @@ async def consistency(here: Here, old: Place, new: Place) -> schemas.Hashes:
 
 
 @router.get("/v1/identities", responses=errors())
-async def identities(here: Here, after: After = "", count: Page = 100) -> schemas.Identities:
-    """List identities."""
+async def identities(
+    here: Here, after: After = "", count: Page = 100, key: Key = ""
+) -> schemas.Identities:
+    """List identities, or find the one whose present key is `key`."""
     state = await here.keeper.state()
-    page = _page(state.identities, after, count)
+    page = [state.author(key)] if key else _page(state.identities, after, count)
+    page = [who for who in page if who in state.identities]
     return schemas.Identities(identities=[views.identity_info(state, who) for who in page])
 
 
@@ -146,6 +152,21 @@ async def data(here: Here, root: Digest) -> schemas.DataInfo:
     return found
 
 
+@router.get("/v1/releases", responses=errors())
+async def releases(here: Here, after: After = "", count: Page = 100) -> schemas.Releases:
+    """List released models."""
+    return schemas.Releases(releases=await here.book.releases(after, count))
+
+
+@router.get("/v1/trace/{model}", responses=errors(404, 422))
+async def trace(here: Here, model: Annotated[str, InPath(max_length=200)]) -> schemas.Trace:
+    """Follow a model back: by the digest of a release, a commitment, or ``name@version``."""
+    try:
+        return schemas.Trace(trace=await here.book.trace(model))
+    except UnknownRelease as error:
+        raise NotFound(error.message) from None
+
+
 @router.get("/v1/charter", responses=errors())
 async def charter(here: Here) -> schemas.CharterInfo:
     """Return the charter that is in force."""
@@ -161,7 +182,12 @@ async def refusals(here: Here, count: Page = 100) -> schemas.Refusals:
     return schemas.Refusals(
         refusals=[
             schemas.RefusalInfo(
-                entry=r.entry, code=r.code, signer=r.signer, type=r.type, message=r.message
+                entry=r.entry,
+                code=r.code,
+                signer=r.signer,
+                type=r.type,
+                message=r.message,
+                at=r.at,
             )
             for r in found[-count:]
         ]

@@ -185,6 +185,25 @@ class DataSets(Answer):
     data: list[DataInfo]
 
 
+class ReleaseInfo(Answer):
+    """A released model."""
+
+    id: Digest = Field(description="Digest of the entry.")
+    index: Index
+    name: str
+    release: str
+    owner: Digest
+    owner_name: str
+    model: Digest
+    proof: int | None = Field(description="Index of the accepted proof that it rests on.")
+
+
+class Releases(Answer):
+    """Released models in ascending order of their identifiers."""
+
+    releases: list[ReleaseInfo]
+
+
 class CharterInfo(Answer):
     """Who governs."""
 
@@ -199,6 +218,7 @@ class RefusalInfo(Answer):
     signer: Hex
     type: str
     message: str
+    at: str
 
 
 class Refusals(Answer):
@@ -250,3 +270,14 @@ class Health(Answer):
     status: Literal["ok"]
     size: Index
     queued: Index
+
+
+class ValidatorStatus(Answer):
+    """A validator and how far it has come."""
+
+    vkey: str = Field(description="The key of its cosignatures.")
+    log: str = Field(description="The verifier key of the log that it follows.")
+    size: Index = Field(description="Entries that it has verified.")
+    status: Literal["ok", "fault"]
+    fault: str | None = Field(description="Why it will never cosign this log again.")
+    problem: str | None = Field(description="Why it could not go on when it tried last.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +26,10 @@ from ledger.service.queue import Submissions
 from ledger.service.spool import Spool
 from ledger.service.workers import Factory, Workers
 from ledger.tlog.note import Checkpoint, Note
-from ledger.tlog.wire import Answer
 
 _log = logging.getLogger("ledger.service")
 
 FOLDER = "service"
-_WAIT_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
 
 
@@ -75,8 +73,6 @@ class Service:
         taken.
     validators : list of Validator
         Whom to ask for cosignatures.
-    witness : callable, optional
-        Answers requests to cosign.
     """
 
     folder: Path
@@ -84,7 +80,6 @@ class Service:
     settings: Settings
     verifier: Callable[[Genesis], Factory] | None = None
     validators: list[Validator] = field(default_factory=list)
-    witness: Callable[[bytes], Awaitable[Answer]] | None = None
 
     def __post_init__(self) -> None:
         limits = self.settings.limits
@@ -119,6 +114,7 @@ class Service:
         )
         if self.verifier is not None:
             workers = Workers(self.verifier(state.genesis), verification)
+            self.book.workers = workers
             self._submissions = Submissions(self.book, workers, self.spool, verification)
             await self._submissions.start()
             self._tasks.append(asyncio.create_task(self._sweep()))
@@ -238,7 +234,7 @@ class Service:
     async def checkpoint(self, cosignatures: int) -> str:
         """Return the newest checkpoint that has so many cosignatures; 0 for just the newest."""
         if cosignatures:
-            return (await self._cosigner.require(0, cosignatures, _WAIT_SECONDS))[1]
+            return (await self._cosigned(0, cosignatures))[1]
         note = await self.book.checkpoint()
         size = Checkpoint.parse(Note.parse(note).text).size
         return self._cosigner.cosigned(size, note)
@@ -247,8 +243,12 @@ class Service:
         """Return the receipt of an entry, under a checkpoint with so many cosignatures."""
         if not cosignatures:
             return await self.book.receipt(index)
-        size, note = await self._cosigner.require(index + 1, cosignatures, _WAIT_SECONDS)
+        size, note = await self._cosigned(index + 1, cosignatures)
         return await self.book.receipt_under(index, size, note)
+
+    async def _cosigned(self, size: int, cosignatures: int) -> tuple[int, str]:
+        seconds = self.settings.limits.cosign_seconds
+        return await self._cosigner.require(size, cosignatures, seconds)
 
     async def submission(self, digest: str) -> schemas.SubmissionInfo | None:
         """Say what became of a submission, also of one of which only the log knows."""

@@ -12,6 +12,7 @@ from ledger.embedded.blobs import Blobs
 from ledger.entries import Genesis
 from ledger.proofs import bundle_verifier
 from ledger.records import Accepted, TaskPins
+from ledger.reveals import invalid_reveal
 from ledger.state import State
 from verifier.verify import Options
 
@@ -35,6 +36,20 @@ class Job:
     bundle: Path
     limit: int
     pins: TaskPins
+
+
+@dataclass(frozen=True)
+class Reveal:
+    """An opening file that is said not to open a test set.
+
+    Attributes
+    ----------
+    manifest, opening : Path
+        The files.
+    """
+
+    manifest: Path
+    opening: Path
 
 
 @dataclass(frozen=True)
@@ -96,12 +111,14 @@ class ProofVerifier:
     genesis: Genesis
     options: Options
 
-    def __call__(self) -> Callable[[Job], Outcome]:
+    def __call__(self) -> Callable[[Job | Reveal], Outcome | bool]:
         """Return what verifies; it remembers which test sets are well-formed."""
         ledger = _Pinned(State(genesis=self.genesis), Blobs(self.folder))
         verify = bundle_verifier(ledger, replace(self.options, progress=None))
 
-        def handle(job: Job) -> Outcome:
+        def handle(job: Job | Reveal) -> Outcome | bool:
+            if isinstance(job, Reveal):
+                return invalid_reveal(job.manifest.read_bytes(), job.opening.read_bytes())
             bundle = read_bytes(job.bundle, "bundle", job.limit)
             try:
                 return Outcome(Accepted.from_verdict(verify(bundle, job.pins)))

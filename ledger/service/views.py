@@ -18,6 +18,7 @@ from ledger.service.schemas import (
     Event,
     IdentityInfo,
     Rank,
+    ReleaseInfo,
     SubmissionInfo,
     TaskInfo,
     TaskSummary,
@@ -148,6 +149,21 @@ def data_info(state: State, root: str) -> DataInfo | None:
             opened=None,
         )
     return None
+
+
+def release_info(state: State, release: str, index: int) -> ReleaseInfo:
+    """Describe a released model."""
+    found = state.releases[release]
+    return ReleaseInfo(
+        id=release,
+        index=index,
+        name=found.terms.name,
+        release=found.terms.release,
+        owner=found.owner,
+        owner_name=state.name(found.owner),
+        model=found.terms.model,
+        proof=found.terms.proof,
+    )
 
 
 def submission_info(job: Job) -> SubmissionInfo:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from circuits.encoding import canonical_json, parse_canonical, read_bytes, write_atomic
-from circuits.errors import ArtefactError, ProofRejected, ZkpotError
+from circuits.errors import ArtefactError, MissingArtefact, ProofRejected, ZkpotError
 from circuits.merkle import EMPTY_ROOT, leaf_hash, verify_consistency
 from ledger.embedded.tiles import Fetch, TileReader
 from ledger.embedded.tree import Tree
@@ -22,6 +22,7 @@ from ledger.tlog.note import Checkpoint, VerifierKey
 
 _VERSION = 1
 _LIMIT = 1 << 20
+_SUSPICION = "zkpot/two-checkpoints"
 
 Proof = Callable[[int, int], Sequence[bytes]]
 """Asks the log for a consistency proof between two sizes."""
@@ -94,8 +95,10 @@ class Watch:
         if self.key not in (None, key):
             raise BadKey(f"the log's key is remembered as {self.key}, not {key}")
 
-    def advance(self, note: str, key: VerifierKey, prove: Proof, fetch: Fetch) -> Checkpoint:
-        """Take a checkpoint that the log calls its newest, and remember it.
+    def observe(
+        self, note: str, key: VerifierKey, prove: Proof, fetch: Fetch, *, newest: bool
+    ) -> Checkpoint:
+        """Hold a checkpoint against what was seen before, and remember it if it is newer.
 
         Parameters
         ----------
@@ -105,50 +108,47 @@ class Watch:
             The log's key.
         prove, fetch
             Where the log's proofs and tiles are.
+        newest : bool
+            Whether the log says that this is its newest one.
 
         Raises
         ------
         BadNote
             If the log did not sign it.
         LedgerRolledBack
-            If the log has fewer entries than before.
+            If its newest one has fewer entries than one before.
         LogForked
-            If it does not go on from what was seen; evidence was kept.
+            If they are not of one history; evidence was kept.
         """
         new = Checkpoint.open(note, key)
         self.pin(key)
         old = self.seen
-        if new.size < old.size:
-            self._keep(key, note, None)
+        if new.size >= old.size:
+            if self.note:
+                self._compare(self.note, note, key, prove, fetch)
+            self._remember(key, note)
+        elif newest:
+            self._keep(key, self.note, note, None)
             raise LedgerRolledBack(
                 f"the log had {old.size} entries and now says {new.size}; both are signed",
                 signed=old.size, size=new.size,
             )  # fmt: skip
-        self.require_prefix(old, new, note, key, prove, fetch)
-        self._remember(key, note)
+        else:
+            self._compare(note, self.note, key, prove, fetch)
         return new
 
-    def require_prefix(
-        self, old: Checkpoint, new: Checkpoint, note: str, key: VerifierKey, prove: Proof,
-        fetch: Fetch,
-    ) -> None:  # fmt: skip
-        """Check that `new`, with its note, goes on from `old`, which is the one remembered.
-
-        Raises
-        ------
-        LogForked
-            If it does not.
-        """
-        if old.size == 0:
-            return
+    def _compare(
+        self, older: str, newer: str, key: VerifierKey, prove: Proof, fetch: Fetch
+    ) -> None:
+        old, new = Checkpoint.open(older, key), Checkpoint.open(newer, key)
         try:
             proof = prove(old.size, new.size) if old.size < new.size else ()
             verify_consistency(old.size, old.root, new.size, new.root, proof)
-        except ProofRejected as error:
-            self._keep(key, note, _evidence(key, self.note, note, fetch))
+        except (ProofRejected, MissingArtefact) as error:
+            self._keep(key, older, newer, _evidence(key, older, newer, fetch))
             where = "" if self.evidence_path is None else f"; see {self.evidence_path}"
             raise LogForked(
-                f"the log shows another history than before, at size {new.size}: "
+                f"the log shows two histories, of {old.size} and {new.size} entries: "
                 f"{error.message}{where}"
             ) from None
 
@@ -164,17 +164,13 @@ class Watch:
             write_atomic(self._path, canonical_json(content))
         self.key, self.note = key, note
 
-    def _keep(self, key: VerifierKey, note: str, evidence: Evidence | None) -> None:
+    def _keep(self, key: VerifierKey, old: str, new: str, evidence: Evidence | None) -> None:
         """Write down what contradicts itself: proof where there is one, else what was signed."""
         path = self.evidence_path
         if path is None or path.exists():
             return
-        if evidence is not None:
-            write_atomic(path, evidence.encode())
-            return
-        content = {"format": "zkpot/two-checkpoints", "version": 1, "log": str(key),
-                   "notes": [self.note, note]}  # fmt: skip
-        write_atomic(path, canonical_json(content))
+        content = {"format": _SUSPICION, "version": 1, "log": str(key), "notes": [old, new]}
+        write_atomic(path, canonical_json(content) if evidence is None else evidence.encode())
 
 
 def _evidence(key: VerifierKey, old: str, new: str, fetch: Fetch) -> Evidence | None:

@@ -162,11 +162,14 @@ class World:
     def do(self, who, body, identity=None, vouched=None):
         """Append, with an accepting verifier, and with the credit that follows."""
         entry = self.sign(who, body, identity)
-        self.push(entry, vouched or spelt(body))
+        self.append(entry, vouched)
+        return entry
+
+    def append(self, entry, vouched=None):
+        self.push(entry, vouched or spelt(entry.body))
         while self.state.due:
             self.push(SignedEntry.by_rule(self.state.due[0], ORIGIN))
         invariants.check_all(self.state)
-        return entry
 
     def refuse(self, code, who, body, identity=None, vouched=None, match=""):
         """Check that `body` is refused with this code, and changes nothing."""

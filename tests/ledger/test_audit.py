@@ -33,6 +33,7 @@ def log(good, tmp_path):
 def tamper(log, *statements):
     """What somebody with the disk in hand can do: the triggers do not stop them."""
     database = sqlite3.connect(log / "ledger.sqlite", isolation_level=None)
+    database.execute("PRAGMA synchronous = OFF")
     query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
     triggers = database.execute(query).fetchall()
     for name, _ in triggers:

@@ -477,7 +477,7 @@ def test_the_last_entry_for_which_a_replaced_key_counts(witnessed):
         {"notes": ("a",)},
         {"notes": ("a", "b", "c")},
         {"notes": ("a", "")},
-        {"notes": ("a", "b" * 8193)},
+        {"notes": ("a", "b" * 2049)},
         {"notes": ()},
         {"subject": DATA.root},
         {"blob": OPENING},

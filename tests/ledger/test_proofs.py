@@ -85,7 +85,7 @@ def build(world: World, folder: Path, *, allow: bool = True, **changes: object) 
     data |= changes.pop("data", {})
     with Ledger.init(folder, ORIGIN, log, allow_insecure_srs=allow) as ledger:
         ledger.append(ledger.sign(IdentityRegister("author"), author))
-        ledger.append(ledger.sign(DataRegister(**data), author), blobs)
+        ledger.append(ledger.sign(DataRegister(**{"kind": "testset", **data}), author), blobs)
         opened = ledger.sign(task_of(world, testset=data["root"], **changes), log)
         ledger.append(opened, blobs)
         task = opened.digest

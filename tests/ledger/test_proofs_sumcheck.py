@@ -114,6 +114,7 @@ def test_what_is_registered(small: World) -> None:
     manifest, proof = small.manifest.to_bytes(), small.well_formed.encode()
     body = registration(manifest, proof, Options())
     assert body == DataRegister(
+        kind="testset",
         root=small.manifest.testset_id, manifest=blob_digest(manifest),
         well_formed=blob_digest(proof), samples=SAMPLES, openings=small.manifest.proofs,
     )  # fmt: skip

@@ -23,6 +23,13 @@ from zkpot.cli.info import doctor, estimate, inspect
 from zkpot.cli.ledger import ledger
 from zkpot.cli.model import commit_model, compile_
 from zkpot.cli.proof import prove, verify
+from zkpot.cli.provenance import (
+    commit_training_,
+    data_card,
+    membership,
+    register_training,
+    trace_,
+)
 from zkpot.cli.srs import srs
 
 _LONGEST_MESSAGE = 2000
@@ -50,9 +57,11 @@ def cli() -> None:
 
 for command in (
     demo, commit_data, compile_, estimate, inspect, doctor, commit_model, prove, verify, ledger,
-    srs, bench,
+    srs, bench, commit_training_, data_card, membership,
 ):  # fmt: skip
     cli.add_command(command)
+for command in (register_training, trace_):
+    ledger.add_command(command)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

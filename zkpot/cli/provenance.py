@@ -1,4 +1,4 @@
-"""``zkpot commit-training``, ``data-card``, ``membership`` and ``ledger trace``."""
+"""``zkpot commit-training``, ``data-card``, ``membership``; ``ledger register-training, trace``."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from ledger.provenance import (
     verify_file,
     verify_row,
 )
+from ledger.signatures import Signs
 from zkpot.cli._output import FILE, Output, command_output, digest_of, keep_existing, load_key
-from zkpot.cli.ledger._book import LedgerCommand, reading
+from zkpot.cli.ledger._book import LedgerCommand, append, reading, said, writing
 
 CARD_NAME = "training.json"
 SECRET_NAME = "training.secret"  # noqa: S105
@@ -196,6 +197,17 @@ def verify(proof: Path, data: Path, root: str, row: int | None, out: Output) -> 
     what = claimed.name or f"row {claimed.index}"
     out.text(f"good: it is {what} of {claimed.commitment.count} in the data {expected}")
     out.result({"root": expected, "index": claimed.index, "name": claimed.name})
+
+
+@click.command(name="register-training", cls=LedgerCommand)
+@writing
+@click.option("--card", "file", type=FILE, required=True, help="Card of the data; published.")
+@command_output
+def register_training(book: Engine, author: Signs, file: Path, out: Output) -> None:
+    """Register committed training data, with its card."""
+    card = Card.load(file)
+    receipt, _ = append(book, author, card.registration(), (card.to_bytes(),))
+    said(out, receipt, f"training data {card.root}", data=card.root)
 
 
 @click.command(name="trace", cls=LedgerCommand)

@@ -2,7 +2,7 @@
 
 import shutil
 
-from ledger import Ledger, VerifierKey, entries
+from ledger import Ledger, Receipt, VerifierKey, entries
 from ledger.embedded.mark import Mark
 from ledger.envelope import SignedEntry
 from tests.ledger.ledger_world import ALICE, BOB, EVALUATOR, OPERATOR, ORIGIN, signer
@@ -15,8 +15,8 @@ GRANTS = {who.public: 1_000_000 for who in PEOPLE}
 def create(folder, mark=None):
     """Return a new ledger on which Alice, Bob and the evaluator are registered, 4 entries."""
     made = Ledger.init(folder, ORIGIN, OPERATOR, allow_insecure_srs=False, grants=GRANTS, mark=mark)
-    for who, name in zip(PEOPLE, ("alice", "bob", "evaluator"), strict=True):
-        made.append(made.sign(entries.IdentityRegister(name), who))
+    names = zip(PEOPLE, ("alice", "bob", "evaluator"), strict=True)
+    made.append_many([(made.sign(entries.IdentityRegister(name), who), ()) for who, name in names])
     return made
 
 
@@ -34,6 +34,12 @@ def payments(ledger, count, who=ALICE, to=BOB):
 def pay(ledger, count=1, who=ALICE):
     """Append transfers, in one commit each; returns the receipts."""
     return [ledger.append(entry) for entry in payments(ledger, count, who)]
+
+
+def pay_at_once(ledger, count, who=ALICE):
+    """Append transfers in one commit."""
+    for receipt in ledger.append_many([(entry, ()) for entry in payments(ledger, count, who)]):
+        assert isinstance(receipt, Receipt), receipt
 
 
 def document(ledger, who, text):

@@ -8,8 +8,25 @@ import pytest
 from ledger import Ledger, errors
 from ledger.embedded.backup import restore
 from ledger.embedded.mark import Mark
-from tests.ledger.embedded.embedded_world import create, document, mark_size, pay
+from tests.ledger.embedded.embedded_world import create, document, mark_size, pay, pay_at_once
 from tests.ledger.ledger_world import ALICE, BOB, OPERATOR, filled, submit, verify
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A ledger with a blob in `log`, a backup of it, and `grown` by three entries since."""
+    folder = tmp_path_factory.mktemp("template")
+    mark = folder / "keys" / "log.key.mark"
+    with create(folder / "log", mark) as ledger:
+        entry, blobs = document(ledger, ALICE, "my data")
+        ledger.append(entry, blobs)
+        ledger.backup(folder / "backup")
+    grown = shutil.copytree(folder, folder / "grown")
+    with Ledger.open(grown / "log", OPERATOR, mark=grown / "keys" / mark.name) as ledger:
+        pay(ledger, 2)
+        entry, blobs = document(ledger, BOB, "more data")
+        ledger.append(entry, blobs)
+    return folder
 
 
 @pytest.fixture
@@ -18,23 +35,19 @@ def mark(tmp_path):
 
 
 @pytest.fixture
-def log(tmp_path, mark):
-    """A closed ledger with an accepted proof, and a backup of it in `backup`."""
-    with create(tmp_path / "log", mark) as ledger:
-        entry, blobs = document(ledger, ALICE, "my data")
-        ledger.append(entry, blobs)
-        ledger.backup(tmp_path / "backup")
+def log(template, tmp_path):
+    """A closed ledger, and a backup of it in `backup`."""
+    for name in ("log", "backup", "keys"):
+        shutil.copytree(template / name, tmp_path / name)
     return tmp_path / "log"
 
 
 @pytest.fixture
-def grown(log, mark):
-    """The same, with three more entries and another blob since the backup."""
-    with Ledger.open(log, OPERATOR, mark=mark) as ledger:
-        pay(ledger, 2)
-        entry, blobs = document(ledger, BOB, "more data")
-        ledger.append(entry, blobs)
-    return log
+def grown(template, tmp_path):
+    """The same, but with three more entries and another blob since the backup."""
+    for name in ("log", "backup", "keys"):
+        shutil.copytree(template / "grown" / name, tmp_path / name)
+    return tmp_path / "log"
 
 
 def contents(folder):
@@ -133,8 +146,8 @@ def test_a_copy_that_is_behind_is_filled_up(log, mark, tmp_path):
     """Not a backup, just an older copy of the files."""
     shutil.copytree(log, tmp_path / "copy")
     with Ledger.open(log, OPERATOR, mark=mark) as ledger:
-        pay(ledger, 300)
-        (ledger.export(tmp_path / "export"))
+        pay_at_once(ledger, 300)
+        ledger.export(tmp_path / "export")
     restore(tmp_path / "copy", OPERATOR, mark=mark, source=tmp_path / "export")
     assert contents(tmp_path / "copy") == contents(log)
 

@@ -12,16 +12,23 @@ from tests.ledger.embedded.embedded_world import KEY, copy_of, create, mark_size
 from tests.ledger.ledger_world import ALICE, BOB, OPERATOR, ORIGIN
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("template")
+    create(folder / "log", folder / "keys" / "log.key.mark").close()
+    return folder
+
+
 @pytest.fixture
 def mark(tmp_path):
-    (tmp_path / "keys").mkdir()
     return tmp_path / "keys" / "log.key.mark"
 
 
 @pytest.fixture
-def log(tmp_path, mark):
+def log(template, tmp_path):
     """A closed ledger of four entries."""
-    create(tmp_path / "log", mark).close()
+    for name in ("log", "keys"):
+        shutil.copytree(template / name, tmp_path / name)
     return tmp_path / "log"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
+from eth_utils import ValidationError as EvmValidationError
 from web3 import EthereumTesterProvider, Web3
 
 from circuits.encoding import digest
@@ -47,8 +48,10 @@ class TesterProvider(EthereumTesterProvider):
                 return answer | {"result": ENOUGH_GAS}
             return super().make_request(method, params)
         except TransactionFailed as error:
-            data = _reverted(error)
-        fault = {"code": 3, "message": "execution reverted", "data": "0x" + data.hex()}
+            data = "0x" + _reverted(error).hex()
+            fault = {"code": 3, "message": "execution reverted", "data": data}
+        except EvmValidationError as error:
+            fault = {"code": -32000, "message": str(error)}
         return {"jsonrpc": "2.0", "id": 0, "error": fault}
 
 
@@ -137,7 +140,7 @@ class Ledger:
         ledger.origin = ledger.ask("origin")
         return ledger
 
-    @property
+    @cached_property
     def contract(self):
         return self.node.contract(self.address)
 
@@ -146,7 +149,8 @@ class Ledger:
         return Chain(self.node.chain_id, self.address)
 
     def ask(self, name, *arguments):
-        return self.node.call(getattr(self.contract.functions, name)(*arguments))
+        function = getattr(self.contract.functions, name)(*arguments)
+        return self.node.call(function, sender=STRANGER.address)
 
     def entry(self, who, body, nonce=None):
         if nonce is None:
@@ -154,8 +158,12 @@ class Ledger:
         return SignedEntry.by_chain(body, origin=self.origin, nonce=nonce, account=who.public)
 
     def push(self, who, entry, evidence=None):
-        """Send an entry; returns what was mined."""
-        return self.node.send(who, call(self.contract, entry, evidence))
+        """Send an entry; returns what was mined. Refusals are found in its block."""
+        return self.node.send(who, call(self.contract, entry, evidence), ENOUGH_GAS)
+
+    def attempt(self, who, entry, evidence=None):
+        """Make the transaction of an entry, which runs it, and do not send it."""
+        return self.node.sign(who, call(self.contract, entry, evidence))
 
     def do(self, who, body, evidence=None):
         """Append an entry of somebody; returns it."""

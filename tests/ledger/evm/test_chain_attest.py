@@ -165,7 +165,9 @@ class TestForms:
     def test_other_lengths_and_parities(self, submission):
         ledger, entry = submission
         one, two = signed(ledger, entry, ONE, TWO)
-        compact = two[:32] + (int.from_bytes(two[32:64], "big") | (two[64] - 27) << 255).to_bytes(32, "big")
+        compact = two[:32] + (int.from_bytes(two[32:64], "big") | (two[64] - 27) << 255).to_bytes(
+            32, "big"
+        )
         for other in (two[:64], two + b"\0", compact, b"", two[:64] + bytes([two[64] - 27]),
                       two[:64] + bytes([55 - two[64]]), two[:64] + b"\0"):  # fmt: skip
             refused(ledger, entry, one, other)
@@ -217,7 +219,9 @@ class TestAttesting:
         rejecting = lambda bundle, pins: Verdict(said, (), ProofRejected("sumcheck", "no"))  # noqa: E731
         with pytest.raises(ProofRejected, match="sumcheck"):
             attest.attest(state, self.BUNDLE, entry, rejecting, ONE)
-        uncommitted = replace(entry, body=replace(entry.body, statement=replace(said, model="11" * 32)))
+        uncommitted = replace(
+            entry, body=replace(entry.body, statement=replace(said, model="11" * 32))
+        )
         with pytest.raises(EntryRefused):
             attest.attest(state, self.BUNDLE, uncommitted, verify, ONE)
 

@@ -28,7 +28,9 @@ def test_it_fits_a_chain():
 
 
 def test_the_ceremony_s_digests_are_those_of_python():
-    found = re.findall(r"k == (\d+)\) return 0x([0-9a-f]{64})", (CONTRACT / "Halo2Proofs.sol").read_text())
+    found = re.findall(
+        r"k == (\d+)\) return 0x([0-9a-f]{64})", (CONTRACT / "Halo2Proofs.sol").read_text()
+    )
     assert {int(k): name for k, name in found} == {
         k: name for k, name in CEREMONY_SHA256.items() if k <= MAX_K
     }

@@ -25,7 +25,9 @@ MOST = 2**53 - 1
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 rounds = st.one_of(st.sampled_from([0, 9, 10, 99, 100, 2**32 - 1]), st.integers(0, 2**32 - 1))
 plain = "".join(c for c in string.printable if c.isprintable() and c not in '"\\')
-ratios = st.tuples(st.integers(0, MOST), st.integers(1, MOST)).map(lambda p: Fraction(min(p), max(p)))
+ratios = st.tuples(st.integers(0, MOST), st.integers(1, MOST)).map(
+    lambda p: Fraction(min(p), max(p))
+)
 
 
 @given(digests, rounds)
@@ -51,7 +53,9 @@ policies = st.builds(
 @given(
     title=st.text(plain, min_size=1, max_size=200),
     names=st.tuples(*[digests] * 4),
-    shape=st.one_of(st.just(("contributor", 1)), st.tuples(st.just("evaluator"), rounds.filter(bool))),
+    shape=st.one_of(
+        st.just(("contributor", 1)), st.tuples(st.just("evaluator"), rounds.filter(bool))
+    ),
     policy=policies,
 )
 @example("'", ("00" * 32,) * 4, ("contributor", 1), TASK.policy)

@@ -11,7 +11,7 @@ from circuits.encoding import canonical_json
 from circuits.errors import ProofRejected, SrsInsecure, WrongContext
 from ledger import entries
 from ledger.errors import BadPins, NotCommitted, NullifierSpent, StatementMismatch
-from ledger.evm.calls import Halo2Evidence, call
+from ledger.evm.calls import call
 from ledger.evm.deploy import Deployed, deploy_verifier
 from ledger.evm.mirror import Mirror
 from ledger.evm.pins import NO_PINS
@@ -195,7 +195,7 @@ class TestVerifier:
         def verify(instances, proof):
             try:
                 return ledger.node.call(contract.functions.verifyProof(proof, instances))
-            except Exception:  # noqa: BLE001 - it reverts without a reason
+            except Exception:
                 return False
 
         return verify

@@ -56,7 +56,7 @@ MOST = 2**53 - 1
 
 def refused(error, ledger, who, body, nonce=None, evidence=None):
     with pytest.raises(error) as caught:
-        ledger.push(who, ledger.entry(who, body, nonce), evidence)
+        ledger.attempt(who, ledger.entry(who, body, nonce), evidence)
     assert type(caught.value) is error
 
 
@@ -352,7 +352,7 @@ wide = st.one_of(st.integers(1, 40), st.integers(MOST - 3, MOST), st.integers(1,
 @example((MOST - 1, MOST), (1, MOST), MOST, MOST, [MOST, MOST])
 @example((0, 1), (1, MOST), MOST, MOST, [MOST - 1, MOST])
 @example((0, 1), (MOST - 1, MOST), MOST, MOST, [MOST])
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_ladder_is_that_of_python(rich, minimum, eta, pool, samples, scores):
     """Every number may be as large as JSON carries; nothing overflows, and no unit differs."""
     ledger, snapshot = rich

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -38,23 +38,42 @@ class Browser:
         self.base = ""
 
     def open(self, path: str, *, fresh: bool = False) -> None:
-        """Go to an address of the explorer, such as ``#/tasks``, and wait for the page."""
+        """Go to an address of the explorer, such as ``#/tasks``, and wait for the page.
+
+        The document stays the same, as for a reader who follows links, unless a `fresh` one is
+        asked for.
+        """
         url = f"{self.base}/{path}"
         self.driver.execute_script(_MARK)
-        if fresh or self.driver.current_url == url:
+        if fresh:
             self.driver.get("about:blank")
-        self.driver.get(url)
+        if self.driver.current_url == url:
+            self.driver.execute_script("window.dispatchEvent(new Event('reload'))")
+        else:
+            self.driver.get(url)
         self.loaded()
 
     def loaded(self) -> None:
         """Wait until another page is shown than the one that was marked."""
         WebDriverWait(self.driver, 15, 0.02).until(lambda d: d.execute_script(_LOADED))
 
+    def act(self, what: Callable[[], object]) -> None:
+        """Do something that leads to another page, and wait for it."""
+        self.driver.execute_script(_MARK)
+        what()
+        self.loaded()
+
     def follow(self, selector: str) -> None:
         """Click a link and wait for the page."""
-        self.driver.execute_script(_MARK)
-        self.one(selector).click()
-        self.loaded()
+        self.act(self.one(selector).click)
+
+    def find(self, text: str) -> None:
+        """Use the search of the page's head."""
+        self.act(lambda: self.one("#find-text").send_keys(text, Keys.ENTER))
+
+    def until(self, selector: str) -> None:
+        """Wait until there is such an element."""
+        WebDriverWait(self.driver, 15, 0.02).until(lambda _: self.all(selector))
 
     def one(self, selector: str) -> WebElement:
         """Return the first element."""
@@ -108,18 +127,10 @@ class Browser:
         """Return the warnings and errors of the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
-    def requests(self) -> list[str]:
-        """Return the addresses that were asked for since the last call."""
-        found = []
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                found.append(message["params"]["request"]["url"])
-        return found
-
     def hosts(self) -> set[str]:
-        """Return the hosts that were asked since the last call."""
-        return {urlsplit(url).netloc for url in self.requests() if url.startswith(("http", "ws"))}
+        """Return the hosts that the present document has asked."""
+        script = "return performance.getEntriesByType('resource').map((e) => e.name)"
+        return {urlsplit(url).netloc for url in self.driver.execute_script(script)}
 
     def scheme(self, name: str, *, reduced: bool = False) -> None:
         """Prefer a colour scheme."""
@@ -145,7 +156,7 @@ def chromium(profile: Path) -> Iterator[Browser]:
     options.binary_location = str(CHROMIUM)
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = Chrome(options, Driver(CHROMEDRIVER))
     try:
         driver.set_script_timeout(20)

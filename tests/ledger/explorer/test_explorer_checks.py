@@ -27,11 +27,11 @@ def encoded(data: bytes) -> str:
 
 
 def test_sha256(page: Browser) -> None:
-    dice = random.Random(1)
-    texts = [dice.randbytes(n) for n in (*range(0, 130), 1000, 70_000)]
+    dice = random.Random(1)  # noqa: S311 - texts to hash, the same in every run
+    texts = [dice.randbytes(n) for n in (*range(130), 1000, 70_000)]
     found = page.module(
         "sha256",
-        """const { fromBase64, hex } = await import('./bytes.js'.replace('.', args[1]));
+        """const { fromBase64, hex } = await import(`${args[1]}/bytes.js`);
         return args[0].map((text) => hex(m.sha256(fromBase64(text))));""",
         [encoded(text) for text in texts], f"{page.base}/js",
     )  # fmt: skip
@@ -40,7 +40,7 @@ def test_sha256(page: Browser) -> None:
 
 def test_canonical_json_and_digests(page: Browser) -> None:
     values = [
-        {"b": [1, 2, {"z": None, "a": True}], "a": 'quote " and \\ and \n', "é": "\u2028\U0001f600"},
+        {"b": [1, 2, {"z": None, "a": True}], "a": 'quote " and \\ and \n', "é": "\u2028"},
         {"__proto__": 1, "10": 2, "9": 3, "A": 2**53 - 1, "\U0001f600": 0, "\ufb33": 1},
         [], {}, "", 0,
     ]  # fmt: skip
@@ -53,8 +53,7 @@ def test_canonical_json_and_digests(page: Browser) -> None:
         [canonical_json(value).decode() for value in values],
     )
     assert found == [
-        [canonical_json(value).decode(), digest("entry", canonical_json(value))]
-        for value in values
+        [canonical_json(value).decode(), digest("entry", canonical_json(value))] for value in values
     ]
 
 
@@ -150,7 +149,8 @@ def test_keys_that_are_none(page: Browser) -> None:
 def test_signatures_of_authors(page: Browser) -> None:
     body = Transfer(BOB.public, 5)
     good = SignedEntry.sign(body, origin=ORIGIN, nonce=1, signer=ALICE).encode()
-    evm = SignedEntry.sign(body, origin=ORIGIN, nonce=1, signer=EvmSigner.generate()).encode()
+    account = EvmSigner(bytes(31) + b"k")
+    evm = SignedEntry.sign(body, origin=ORIGIN, nonce=1, signer=account).encode()
     cases = {
         good: "good",
         good.replace(b'"amount":5', b'"amount":6'): "bad",

@@ -10,11 +10,18 @@ import click
 from click.testing import CliRunner, Result
 
 from circuits.errors import InputError, MissingArtefact, ProofRejected, ZkpotError
-from ledger.errors import UnknownRelease
-from ledger.provenance import Card, Trace, intoto, trace
-from tests.ledger.ledger_world import OPERATOR, digest_of
+from ledger import Ledger
+from ledger.errors import AlreadyRegistered, UnknownData, UnknownRelease
+from ledger.provenance import Card, Trace, intoto, registered_card, trace
+from tests.ledger.ledger_world import OPERATOR, ORIGIN, digest_of
 from tests.ledger.provenance.provenance_world import Lineage, digits_csv, images
-from zkpot.cli.provenance import commit_training_, data_card, membership, trace_
+from zkpot.cli.provenance import (
+    commit_training_,
+    data_card,
+    membership,
+    register_training,
+    trace_,
+)
 
 SAID = ("--name", "digits", "--description", "Scans.", "--licence", "cc-by-4.0",
         "--creator", "E. Alpaydin", "--organisation", "UCI")  # fmt: skip
@@ -128,6 +135,25 @@ class TestMembership:
         refused(InputError, "say which", membership, "verify", proof, data, "--root", made["root"])
         refused(ProofRejected, "not row 41", membership, "verify", proof, data, "--root",
                 made["root"], "--row", 40)  # fmt: skip
+
+
+class TestRegistering:
+    def test_card(self, tmp_path: Path) -> None:
+        committed(images(tmp_path), tmp_path / "base")
+        derived = ("--parent", tmp_path / "base" / "training.json")
+        made = committed(digits_csv(tmp_path), tmp_path / "made", *derived)
+        book = tmp_path / "ledger"
+        Ledger.init(book, ORIGIN, OPERATOR, allow_insecure_srs=False).close()
+        OPERATOR.save(book / "log.key", None)
+        words = (register_training, book, "--key", book / "log.key", "--card")
+        card = tmp_path / "made" / "training.json"
+        refused(UnknownData, "named as a parent", *words, card)
+        good(*words, tmp_path / "base" / "training.json")
+        assert json.loads(good(*words, card, "--json").stdout) == {"entry": 2, "data": made["root"]}
+        refused(AlreadyRegistered, "registered already", *words, card)
+        with Ledger.open(book) as opened:
+            terms = opened.state.training[str(made["root"])].terms
+            assert registered_card(terms, opened.blob(terms.manifest)) == Card.load(card)
 
 
 class TestTrace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import os
 import stat
@@ -326,6 +327,40 @@ class TestWhatIsRefused:
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
         self.refused(path, "npz|ends within")
+
+    def test_npz_packed_by_another_method(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.zeros((3, 2)))
+        with zipfile.ZipFile(tmp_path / "odd.npz", "w", zipfile.ZIP_LZMA) as archive:
+            archive.write(tmp_path / "x.npy", "x.npy")
+        self.refused(tmp_path / "odd.npz", "odd way")
+
+    @pytest.mark.parametrize(
+        ("shape", "fortran", "words"),
+        [((1, 2**29), False, "a row of array 'x'"), ((2**28, 8), True, "Fortran order"),
+         ((3, -1), False, "has no rows")],
+    )  # fmt: skip
+    def test_npz_that_promises_too_much(
+        self, tmp_path: Path, shape: tuple[int, ...], fortran: bool, words: str
+    ) -> None:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "|u1", "fortran_order": fortran, "shape": shape}
+        )
+        with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+            archive.writestr("x.npy", header.getvalue())
+        self.refused(tmp_path / "huge.npz", words)
+
+    @pytest.mark.parametrize(("version", "good"), [((2, 0), True), ((3, 0), False)])
+    def test_versions_of_npy(self, tmp_path: Path, version: tuple[int, int], good: bool) -> None:
+        array = io.BytesIO()
+        np.lib.format.write_array(array, np.arange(3), version=version)
+        with zipfile.ZipFile(tmp_path / "v.npz", "w") as archive:
+            archive.writestr("x.npy", array.getvalue())
+        if good:
+            np.savez(tmp_path / "w.npz", x=np.arange(3))
+            assert commit(tmp_path / "v.npz") == commit(tmp_path / "w.npz")
+        else:
+            self.refused(tmp_path / "v.npz", "version")
 
     def test_no_zip(self, tmp_path: Path) -> None:
         self.refused(table(tmp_path, "a\n1\n", "table.npz"), "npz")

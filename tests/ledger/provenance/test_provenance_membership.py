@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from circuits.datasets import load_dataset
 from circuits.encoding import canonical_json
 from circuits.errors import (
     CorruptedArtefact,
@@ -33,6 +35,7 @@ from ledger.provenance.commit import leaves, salted
 from tests.ledger.provenance.provenance_world import KEY, cancer_npz, digits_csv, images
 
 OTHER = "5c" * 32
+MNIST = Path(os.environ.get("ZKPOT_MNIST_DIR", Path(__file__).parents[4] / "shared/data/mnist"))
 
 
 def committed(path: Path) -> TrainingSecret:
@@ -72,6 +75,27 @@ def test_a_row_that_somebody_else_has(tmp_path: Path) -> None:
     np.savez(mine, x=x, y=y)
     with pytest.raises(InputError, match="no row 7"):
         verify_row(secret.commitment.root, proof, open_source(mine), 7)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not MNIST.is_dir(), reason=f"{MNIST} is absent: set ZKPOT_MNIST_DIR")
+def test_ten_thousand_digits(tmp_path: Path) -> None:
+    digits = load_dataset(MNIST)
+    images, labels = digits.x, digits.y
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x=np.rint(images * 255).astype(np.uint8), y=labels)
+    source, secret = open_source(path), committed(path)
+    assert secret.commitment.count == len(labels)
+    for index in (0, 4711, len(labels) - 1):
+        proof = prove_membership(source, secret, index=index)
+        mine = tmp_path / "mine.npz"
+        np.savez(mine, x=np.rint(images[index : index + 1] * 255).astype(np.uint8),
+                 y=labels[index : index + 1])  # fmt: skip
+        verify_row(secret.commitment.root, proof, open_source(mine))
+    folder = committed(MNIST)
+    name = sorted(p.name for p in MNIST.iterdir())[0]
+    of_file = prove_membership(open_source(MNIST), folder, name=name)
+    verify_file(folder.commitment.root, of_file, MNIST / name)
 
 
 def test_every_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,16 +15,20 @@ import pytest
 from circuits.encoding import canonical_json
 from circuits.merkle import leaf_hash, root
 from ledger import Ledger, entries
+from ledger.charter import CHARTER_DOMAIN
 from ledger.entries import (
     NOTHING,
     AuditAttest,
+    Bond,
     Clock,
     DataRegister,
     IdentityRegister,
     IdentityRevoke,
     ModelCommit,
     ModelRelease,
+    PolicyChange,
     PredictionAttest,
+    Slash,
     blob_digest,
 )
 from ledger.envelope import SignedEntry
@@ -34,9 +39,11 @@ from ledger.errors import (
     TraceTooLarge,
     UnknownRelease,
 )
-from ledger.provenance import Edge, Trace, trace
+from ledger.policy import Windows
+from ledger.provenance import Edge, Trace, builder, trace
 from ledger.provenance.builder import MOST
 from ledger.provenance.graph import EDGES, NODES
+from ledger.rules.governance import charter_message
 from ledger.tlog.note import Checkpoint
 from tests.ledger.ledger_world import (
     ALICE,
@@ -45,6 +52,7 @@ from tests.ledger.ledger_world import (
     EVALUATOR,
     OPERATOR,
     ORIGIN,
+    POLICY,
     World,
     commitment,
     digest_of,
@@ -57,6 +65,9 @@ from tests.ledger.provenance.provenance_world import (
     CAROL,
     Lineage,
 )
+
+TRACE = sys.modules["ledger.provenance.trace"]
+"""The module, whose name in the package is that of the function."""
 
 
 class Shown:
@@ -281,12 +292,48 @@ class TestRemarks:
         assert found.node(f"data:{entry.root}").fields["card"] == {}
         assert "licence is not what the card says" in str(found.remarks)
 
+    def test_a_fault_in_the_task(self) -> None:
+        world = World(replace(World().log[0].body, grants=((EVALUATOR.public, 10),)))
+        world.introduce()
+        windows = Windows(commit=3, release=1, prove=1)
+        task = world.open(policy=replace(POLICY, windows=windows, evaluator_bond=10))
+        world.do(EVALUATOR, Bond(task, 10))
+        world.do(ALICE, commitment(task, ALICE, "m"))
+        for number in range(4):
+            world.do(ALICE, trained(digest_of(str(number))))
+        slash = len(world.log)
+        world.do(BOB, Slash("no-release", EVALUATOR.public, task))
+        found = trace(Shown(world), digest_of("m"))
+        assert Edge(f"task:{task}", "fault", f"slash:{slash}") in found.edges
+        assert codes(found)["SLASHED"] == {f"task:{task}"}
+
     def test_a_signer_that_was_revoked(self) -> None:
         world = self.world()
         made = world.do(ALICE, ModelRelease("n", "1", digest_of("b")))
         world.do(ALICE, IdentityRevoke(ALICE.public))
         found = trace(Shown(world), made.digest)
         assert codes(found)["REVOKED"] == {f"identity:{ALICE.public}"}
+
+
+def test_the_charter_in_force_and_who_approved_it() -> None:
+    world = World()
+    world.introduce()
+    first = world.open()
+    for number in (1, 2):
+        charter = replace(world.state.charter, number=number, max_pool=1000 * number)
+        message = CHARTER_DOMAIN + charter_message(ORIGIN, charter)
+        approval = (OPERATOR.public, OPERATOR.sign(message).hex())
+        changed = len(world.log)
+        world.do(BOB, PolicyChange(charter, (approval,)))
+    second = world.open(title="second")
+    for task, number, entry in ((first, 0, 0), (second, 2, changed)):
+        world.do(ALICE, commitment(task, ALICE, task))
+        found = trace(Shown(world), digest_of(task))
+        assert Edge(f"task:{task}", "under-charter", f"charter:{number}") in found.edges
+        (node,) = found.kind("charter")
+        assert node.fields["entry"] == entry
+        approved = Edge(f"charter:{number}", "approved-by", f"identity:{OPERATOR.public}")
+        assert (approved in found.edges) == (number > 0)
 
 
 class TestBounds:
@@ -311,9 +358,9 @@ class TestBounds:
 
     def test_size(self, story: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
         enough = len(trace(story.ledger, "digits@1.1").nodes)
-        monkeypatch.setattr(sys.modules["ledger.provenance.trace"], "MAX_NODES", enough)
+        monkeypatch.setattr(TRACE, "MAX_NODES", enough)
         trace(story.ledger, "digits@1.1")
-        monkeypatch.setattr(sys.modules["ledger.provenance.trace"], "MAX_NODES", enough - 1)
+        monkeypatch.setattr(TRACE, "MAX_NODES", enough - 1)
         with pytest.raises(TraceTooLarge, match=f"more than {enough - 1}"):
             trace(story.ledger, "digits@1.1")
 
@@ -401,3 +448,12 @@ def test_an_empty_ledger(tmp_path: Path) -> None:
         ledger.append(ledger.sign(Clock(7), OPERATOR))
         ledger.append(ledger.sign(ModelRelease("n", "1", digest_of("m")), ALICE))
         assert trace(ledger, "n").node(trace(ledger, "n").start).fields["after"] == 7
+
+
+def test_the_documentation_names_everything() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "provenance.md").read_text()
+    code = Path(builder.__file__).read_text() + Path(str(TRACE.__file__)).read_text()
+    remarks = set(re.findall(r'"([A-Z]+_[A-Z_]+|REVOKED|OMITTED|SLASHED)"', code))
+    assert len(remarks) == 11
+    for word in (*NODES, *EDGES, *remarks):
+        assert f"`{word}`" in text, word

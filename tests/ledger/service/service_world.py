@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from ledger import Ledger, Signer, blob_digest
 from ledger.envelope import SignedEntry
@@ -26,8 +27,13 @@ from tests.ledger import ledger_world
 from tests.ledger.ledger_world import OPERATOR, ORIGIN, filled
 from tests.ledger.service.stand_in import StandIn
 
-FAST = Settings(limits=Limits(writes_per_second=1000, write_burst=1000, stranger_burst=1000),
-                verification=Verification(workers=1, queue=8, seconds=20), stop_seconds=4)  # fmt: skip
+FAST = Settings(
+    limits=Limits(
+        writes_per_second=1000, write_burst=1000, stranger_burst=1000, cosign_seconds=1
+    ),
+    verification=Verification(workers=1, queue=8, seconds=20),
+    stop_seconds=4,
+)  # fmt: skip
 
 
 def make_ledger(folder: Path) -> str:
@@ -43,20 +49,26 @@ def service_of(folder: Path, settings: Settings = FAST, **options: Any) -> Servi
 
 
 @contextlib.contextmanager
-def served(service: Service) -> Iterator[str]:
-    """Run a service in a thread; gives its URL."""
+def run(app: FastAPI, settings: Settings) -> Iterator[str]:
+    """Run an application in a thread; gives its URL."""
     listening = bind("127.0.0.1", 0)
-    server = Server(create_app(service), service.settings)
+    server = Server(app, settings)
     thread = threading.Thread(target=asyncio.run, args=(server.serve(sockets=[listening]),))
     thread.start()
     try:
         while not server.started and thread.is_alive():
             thread.join(0.01)
+        assert thread.is_alive(), app.state.failure
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def served(service: Service) -> contextlib.AbstractContextManager[str]:
+    """Run the service of a ledger; gives its URL."""
+    return run(create_app(service), service.settings)
 
 
 def signed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zkpot.cli.ledger import governance, identities, models, money, records, tasks
+from zkpot.cli.ledger import evm, governance, identities, models, money, moving, records, tasks
 from zkpot.cli.ledger._book import LOG_KEY
 
 __all__ = ["LOG_KEY", "ledger"]
@@ -45,5 +45,10 @@ for _command in (
     records.audit,
     records.receipt,
     records.check_receipt,
+    evm.evm,
+    moving.backup,
+    moving.restore,
+    moving.export,
+    moving.import_,
 ):
     ledger.add_command(_command)

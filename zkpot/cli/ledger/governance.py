@@ -27,7 +27,7 @@ from zkpot.cli._output import (
     public_key,
 )
 from zkpot.cli.ledger._approvals import approval, approvals, read_approvals, write_approval
-from zkpot.cli.ledger._book import LOG_KEY, LedgerCommand, append, reading, said, writing
+from zkpot.cli.ledger._book import LOG_KEY, LedgerCommand, append, mark_of, reading, said, writing
 
 _LIMIT = 1 << 18
 
@@ -98,8 +98,9 @@ def init(
     signer = load_key(log_key)
     charter = _changed(Charter.alone(signer.public), **terms)
     with Ledger.init(
-        folder, origin, signer, allow_insecure_srs=allow_insecure, charter=charter, grants=granted
-    ) as made:
+        folder, origin, signer, allow_insecure_srs=allow_insecure, charter=charter,
+        grants=granted, mark=mark_of(log_key),
+    ) as made:  # fmt: skip
         out.text(f"ledger {origin} in {folder}")
         out.text(f"  log key (hand it out): {made.key}")
         if allow_insecure:

@@ -48,16 +48,32 @@ def show(book: Engine, out: Output) -> None:
 @click.option("--no-proofs", is_flag=True, help="Do not verify the proofs again.")
 @click.option("--vkey", help="The log's key as handed out; else the ledger is taken at its word.")
 @click.option("--srs", type=FILE, help="SRS file; by default the one of the local store.")
-@command_output
-def audit(folder: Path, no_proofs: bool, vkey: str | None, srs: Path | None, out: Output) -> None:
+@click.option(
+    "--resume",
+    type=FILE,
+    metavar="FILE",
+    help="Note in FILE which proofs were verified, and skip those noted before.",
+)
+@command_output  # fmt: skip
+def audit(
+    folder: Path, no_proofs: bool, vkey: str | None, srs: Path | None, resume: Path | None,
+    out: Output,
+) -> None:  # fmt: skip
     """Replay the log from its first entry, and verify every proof again."""
     with Ledger.open(folder) as book, out.progress() as progress:
         options = Options(srs=srs, progress=lambda name: progress(name, 0, 1))
         verify = None if no_proofs else bundle_verifier(book, options)
-        report = book.audit(verify, VerifierKey.parse(vkey) if vkey else None)
+        report = book.audit(
+            verify,
+            VerifierKey.parse(vkey) if vkey else None,
+            resume=resume,
+            progress=progress,
+        )
     out.result(report.to_dict())
     report.require()
     proofs = "proofs NOT verified" if no_proofs else f"{report.proofs} proofs verified again"
+    if report.resumed:
+        proofs += f", {report.resumed} verified before"
     out.text(f"clean: {report.size} entries replayed, {proofs}, root {report.root.hex()}")
 
 

@@ -10,6 +10,7 @@ export class ApiError extends Error {
 }
 
 const SECONDS = 30;
+const grouped = new Intl.NumberFormat('en');
 
 async function read(path, decode) {
   let response;
@@ -17,6 +18,7 @@ async function read(path, decode) {
     response = await fetch(path, { credentials: 'omit', cache: 'no-cache', signal: AbortSignal.timeout(SECONDS * 1000) });
     if (response.ok) return await decode(response);
   } catch (error) {
+    if (error instanceof ApiError) throw error;
     if (error.name === 'TimeoutError') throw new ApiError(`The ledger's server did not answer within ${SECONDS} seconds.`);
     if (error instanceof SyntaxError) throw new ApiError(`The server's answer to ${path} is not JSON.`);
     throw new ApiError("The ledger's server cannot be reached.");
@@ -34,7 +36,13 @@ async function read(path, decode) {
 
 export const getJson = (path) => read(path, (response) => response.json());
 export const getText = (path) => read(path, (response) => response.text());
-export const getBytes = (path) => read(path, async (response) => new Uint8Array(await response.arrayBuffer()));
+
+/** Get bytes, unless the server announces more than `limit`: strangers put blobs of any size. */
+export const getBytes = (path, limit) => read(path, async (response) => {
+  const size = Number(response.headers.get('content-length') ?? 0);
+  if (size > limit) throw new ApiError(`These ${grouped.format(size)} bytes are too many to be checked here.`);
+  return new Uint8Array(await response.arrayBuffer());
+});
 
 /** Get JSON, or undefined where there is none of that name. */
 export async function find(path) {

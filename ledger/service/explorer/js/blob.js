@@ -5,6 +5,7 @@ import { digest, fromUtf8 } from './bytes.js';
 import { facts, h, mark, said, section } from './dom.js';
 import { count } from './format.js';
 
+const CHECKED = 32 << 20;
 const SHOWN = 200_000;
 
 function text(bytes) {
@@ -31,9 +32,9 @@ export async function blobSection(title, name) {
   const path = `v1/blobs/${segment(name)}`;
   let bytes;
   try {
-    bytes = await getBytes(path);
+    bytes = await getBytes(path, CHECKED);
   } catch (error) {
-    return section(title, h('p', { class: 'error' }, error.message));
+    return section(title, h('p', { class: 'error' }, error.message), h('p', {}, h('a', { href: path, download: `blob-${name.slice(0, 8)}` }, 'Download')));
   }
   const good = digest('blob', bytes) === name;
   const { value, shown } = text(bytes);

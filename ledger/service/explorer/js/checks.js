@@ -30,7 +30,7 @@ export function checkpointChecks(trust) {
   if (validators.length > 0) {
     const bad = validators.filter((v) => v.state === 'bad').length;
     const state = bad ? 'bad' : unknown ? 'unknown' : good >= needed && good > 0 ? 'good' : 'unknown';
-    const asked = needed ? ` ${count(needed)} are asked for.` : '';
+    const asked = needed ? ` The ledger asks for ${count(needed)}.` : '';
     found.push(check('Validators', state, unknown && !bad
       ? `Not checked: ${whyNoSignatures()}.`
       : `${count(good)} of ${many(validators.length, 'validator')} cosigned this checkpoint${bad ? `, and ${many(bad, 'cosignature')} does not verify` : ''}.${asked}`));

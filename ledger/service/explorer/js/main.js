@@ -122,9 +122,13 @@ document.getElementById('find').addEventListener('submit', async (event) => {
   const input = document.getElementById('find-text');
   try {
     const to = await search(input.value);
-    if (to) location.hash = to;
-    else announce('Nothing of that name was found');
     input.setAttribute('aria-invalid', String(!to));
+    if (to) {
+      input.value = '';
+      location.hash = to;
+    } else {
+      announce('Nothing of that name was found');
+    }
   } catch (error) {
     announce(error.message);
   }

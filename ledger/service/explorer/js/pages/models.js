@@ -56,15 +56,32 @@ function link(node) {
 const long = /[0-9a-f]{32,}/g;
 const shortened = (text) => String(text).replace(long, (found) => `${found.slice(0, 8)}\u2026`);
 
+// What a box of the picture can hold of a node's label.
+function caption({ kind, label, fields }) {
+  switch (kind) {
+    case 'release': return `${fields.name} ${fields.release}`;
+    case 'model': return `${fields.model.slice(0, 16)}\u2026`;
+    case 'data': return String(fields.card?.name ?? `${fields.root.slice(0, 16)}\u2026`);
+    case 'testset': return many(fields.samples, 'sample');
+    case 'proof': return `${count(fields.statement.correct)} of ${count(fields.statement.samples)} right`;
+    case 'round': return `Round ${fields.round}`;
+    case 'task': return fields.title;
+    default: return Number.isInteger(fields.entry) ? `Entry #${count(fields.entry)}` : shortened(label);
+  }
+}
+
 function picture(trace) {
   const drawable = trace.nodes.filter((n) => DRAWN.includes(n.kind));
   const drawn = drawable.slice(0, MOST);
   const ids = new Set(drawn.map((n) => n.id));
-  // "released as" says backwards what "of model" says, and would make a circle.
-  const edges = trace.edges.filter((e) => e.kind !== 'released-as' && ids.has(e.from) && ids.has(e.to));
+  const proven = new Set(trace.edges.filter((e) => e.kind === 'proven-by' && ids.has(e.from)).map((e) => e.to));
+  // "released as" says backwards what "of model" says, and would make a circle; and that a model
+  // has a proof goes without saying where a release of it names that proof.
+  const edges = trace.edges.filter((e) => ids.has(e.from) && ids.has(e.to)
+    && e.kind !== 'released-as' && !(e.kind === 'has-proof' && proven.has(e.to)));
   const nodes = drawn.map((n) => {
     const [kind, group] = known(KINDS, n.kind, [n.kind, 'other']);
-    return { id: n.id, kind, group, label: shortened(n.label), href: link(n) };
+    return { id: n.id, kind, group, label: caption(n), href: link(n) };
   });
   return [
     drawGraph(nodes, edges.map((e) => ({ from: e.from, to: e.to, label: known(RELATIONS, e.kind, e.kind) })),
@@ -83,8 +100,9 @@ function list(trace) {
   return h('ul', { class: 'trail' }, trace.nodes.map((node) => {
     const out = trace.edges.filter((e) => e.from === node.id && nodes.has(e.to));
     return h('li', { 'data-node': node.id },
-      h('span', { class: 'type' }, known(KINDS, node.kind, [node.kind])[0]), ' ', named(node),
-      out.length ? h('ul', {}, out.map((e) => h('li', {}, `${known(RELATIONS, e.kind, e.kind)} `, named(nodes.get(e.to))))) : null);
+      h('span', {}, known(KINDS, node.kind, [node.kind])[0]), ' ',
+      h('div', {}, named(node),
+        out.length ? h('ul', {}, out.map((e) => h('li', {}, `${known(RELATIONS, e.kind, e.kind)} `, named(nodes.get(e.to))))) : null));
   }));
 }
 
@@ -99,7 +117,7 @@ export async function trace({ id }) {
     nodes: [
       h('p', { class: 'eyebrow' }, 'Trail of a model'),
       h('h1', {}, release ? [said(fields.name), ' ', said(fields.release)] : ['Model ', h('code', {}, id.slice(0, 8))]),
-      h('p', { class: 'lead' }, `Read from ${many(found.ledger.size, 'entry', 'entries')} of the log. That a model was trained on the data it names is its owner\u2019s word; what was proven is not.`),
+      h('p', { class: 'lead' }, `Read from ${many(found.ledger.size, 'entry', 'entries')} of the log. That a model was trained on the data it names is its owner\u2019s word; proofs were verified before the log took them.`),
       found.remarks.length === 0 ? null : section('Remarks', h('ul', { class: 'remarks' }, found.remarks.map((r) => h('li', { 'data-code': r.code },
         mark('unknown', 'Note'), ' ', said(shortened(found.nodes.find((n) => n.id === r.node)?.label ?? r.node)), ': ', said(r.message))))),
       release ? section('Release', facts([

@@ -33,7 +33,8 @@ export async function tasks({ query }) {
 }
 
 const RUN = 100;
-const MOST = 400;
+const MOST = 200;
+const HISTORY = 100;
 
 // The entries of some indices, newest `MOST` of them, in as few requests as neighbours allow.
 async function entriesAt(indices) {
@@ -66,7 +67,7 @@ function steps(task) {
   return [
     h('ol', { class: 'steps' }, order.map((phase, i) => h('li', { class: i < now ? 'past' : i === now ? 'now' : null, 'aria-current': i === now ? 'step' : null },
       h('strong', {}, PHASES[phase]), h('span', {}, when[phase])))),
-    h('p', { class: 'faint' }, task.terms.rounds === 1 ? 'The only round. ' : `Round ${count(task.round)} of 0 to ${count(task.terms.rounds - 1)}. `, 'The log is now at ', position(deadlines.unit, deadlines.position), '.'),
+    h('p', { class: 'faint' }, task.terms.rounds === 1 ? 'The only round. ' : `Round ${count(task.round)}; there are rounds 0 to ${count(task.terms.rounds - 1)}. `, 'The log is now at ', position(deadlines.unit, deadlines.position), '.'),
   ];
 }
 
@@ -131,7 +132,8 @@ export async function task({ id }) {
   ]);
   const proofs = proofsOf(proofEntries);
   const credits = creditsOf(creditEntries);
-  const names = await namesOf([found.owner, ...history.map((e) => e.signer), ...credits.map((c) => c.identity)]);
+  const newest = history.slice(-HISTORY).reverse();
+  const names = await namesOf([found.owner, ...[...newest, ...proofs].map((e) => e.signer), ...credits.map((c) => c.identity)]);
   return {
     title: terms.title,
     selected: '#/tasks',
@@ -165,8 +167,8 @@ export async function task({ id }) {
         { name: 'Entry', number: true, cell: (e) => entryLink(e.index) },
         { name: 'Type', cell: (e) => h('code', { class: 'type' }, String(e.type)) },
         { name: 'Author', cell: (e) => person(e.signer, names.get(e.signer)) },
-      ], history.slice(-100).reverse()),
-        history.length > 100 ? h('p', { class: 'faint' }, `The newest 100 of ${count(history.length)}.`) : null),
+      ], newest),
+        history.length > HISTORY ? h('p', { class: 'faint' }, `The newest ${count(HISTORY)} of ${count(history.length)}.`) : null),
     ],
   };
 }

@@ -1,0 +1,171 @@
+"""`zkpot ledger evm`: accounts, contracts and attestations of a ledger on a chain."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from circuits.artefact_files import load_circuit
+from circuits.bundle import MAX_BYTES, Bundle
+from circuits.encoding import read_bytes, write_atomic
+from circuits.errors import InputError
+from circuits.halo2 import keys as halo2_keys
+from circuits.halo2 import srs as srs_files
+from circuits.halo2.circuit import Circuit
+from ledger import Charter, ProofSubmit, blob_digest, bundle_verifier
+from ledger.engine import Engine
+from ledger.envelope import SignedEntry
+from verifier.verify import Options
+from zkpot.cli._output import FILE, ROUND, Output, command_output, passphrase, srs_options
+from zkpot.cli.ledger._book import LedgerCommand, account, optional, reading
+
+RPC = click.option("--rpc", required=True, metavar="URL", help="Address of a node.")
+ACCOUNT = click.option("--key", "key_file", type=FILE, required=True,
+                       help="Keystore of the account that pays.")  # fmt: skip
+
+
+@click.group()
+def evm() -> None:
+    """Keep a ledger in a contract; keystores are opened with ZKPOT_PASSPHRASE."""
+
+
+@evm.command(name="account")
+@click.argument("file", type=FILE)
+@command_output
+def make_account(file: Path, out: Output) -> None:
+    """Make an account and write its encrypted keystore to FILE."""
+    with optional("evm"):
+        from ledger.evm.accounts import ChainAccount
+    secret = passphrase()
+    if secret is None:
+        raise InputError("a keystore is encrypted: set ZKPOT_PASSPHRASE")
+    made = ChainAccount.generate()
+    made.save(file, secret.decode())
+    out.text(f"account {made.address}, identity {made.public}")
+    out.result({"address": made.address, "identity": made.public, "file": str(file)})
+
+
+@evm.command()
+@RPC
+@ACCOUNT
+@click.option("--name", required=True, help="What the ledger's origin starts with.")
+@click.option(
+    "--attester",
+    "attesters",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Who attests sumcheck proofs; by default the account.",
+)
+@click.option(
+    "--threshold", type=int, default=1, show_default=True, help="How many attesters must agree."
+)
+@click.option(
+    "--task-owner",
+    "owners",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Who may open tasks; by default the account.",
+)
+@click.option(
+    "--max-pool", type=int, default=10**9, show_default=True, help="Most that one task may mint."
+)
+@click.option(
+    "--insecure-dev-srs",
+    "allow_insecure",
+    is_flag=True,
+    help="Credit proofs over a development SRS too. Fixed for ever.",
+)
+@command_output  # fmt: skip
+def deploy(
+    rpc: str, key_file: Path, name: str, attesters: tuple[str, ...], threshold: int,
+    owners: tuple[str, ...], max_pool: int, allow_insecure: bool, out: Output,
+) -> None:  # fmt: skip
+    """Begin a ledger on a chain."""
+    with optional("evm"):
+        from ledger.evm.deploy import deploy_ledger
+        from ledger.evm.node import Node
+    payer = account(key_file)
+    charter = Charter(
+        number=0,
+        governors=_identities(attesters) or (payer.public,),
+        threshold=threshold,
+        task_owners=_identities(owners) or (payer.public,),
+        max_pool=max_pool,
+        bond_entries=0,
+        finder_share=Fraction(0),
+    )
+    made = deploy_ledger(
+        Node.at(rpc), payer, name, allow_insecure_srs=allow_insecure, charter=charter
+    )
+    out.text(f"contract {made.address} in block {made.block}, {made.gas:,} gas")
+    out.result({"contract": made.address, "block": made.block, "gas": made.gas})
+
+
+@evm.command()
+@RPC
+@ACCOUNT
+@click.option("--circuit", "circuit_file", type=FILE, required=True)
+@click.option(
+    "--modules", type=FILE, required=True, help="Folder in which `npm install solc@0.8.30` was run."
+)
+@srs_options
+@command_output  # fmt: skip
+def verifier(
+    rpc: str, key_file: Path, circuit_file: Path, modules: Path, srs: Path | None,
+    allow_insecure: bool, out: Output,
+) -> None:  # fmt: skip
+    """Put the verifier contract of a halo2 circuit on a chain, as the owner of its task."""
+    with optional("evm"):
+        from ledger.evm.deploy import compile_verifier, deploy_verifier, verifier_source
+        from ledger.evm.node import Node
+    circuit = load_circuit(circuit_file)
+    if not isinstance(circuit, Circuit):
+        raise InputError(f"{circuit_file} is for {circuit.backend}; only halo2 verifies on a chain")
+    if srs is not None:
+        info = srs_files.require(srs, k=circuit.k, allow_insecure=allow_insecure)
+    else:
+        info = srs_files.find(circuit.k, allow_insecure=allow_insecure)
+    keys = halo2_keys.derive(circuit, info.path, proving=False)
+    compiled = compile_verifier(verifier_source(keys, info.path), modules)
+    made = deploy_verifier(Node.at(rpc), account(key_file), compiled)
+    out.text(f"verifier {made.address}, {len(compiled.runtime):,} bytes, {made.gas:,} gas")
+    out.result({"verifier": made.address, "bytes": len(compiled.runtime), "gas": made.gas})
+
+
+@evm.command(cls=LedgerCommand)
+@reading
+@click.option("--key", "key_file", type=FILE, required=True, help="Keystore of the attester.")
+@click.option("--task", "task_id", required=True)
+@ROUND
+@click.option("--submitter", required=True, metavar="ADDRESS", help="Who will submit the bundle.")
+@click.option("--bundle", type=FILE, required=True)
+@click.option("--out", "file", type=FILE, required=True, help="File for the attestation.")
+@command_output
+def attest(
+    book: Engine, key_file: Path, task_id: str, round_: int, submitter: str, bundle: Path,
+    file: Path, out: Output,
+) -> None:  # fmt: skip
+    """Verify a sumcheck bundle here and sign that it was, for a contract that cannot."""
+    with optional("evm"):
+        from ledger.evm import attest as attestations
+    content = read_bytes(bundle, "bundle", MAX_BYTES)
+    claimed = Bundle.decode(content)
+    body = ProofSubmit(
+        task_id, round_, blob_digest(content), claimed.statement, claimed.srs_insecure
+    )
+    (who,) = _identities((submitter,))
+    state = book.state
+    entry = SignedEntry.by_chain(body, origin=state.origin, nonce=state.nonce(who), account=who)
+    verify = bundle_verifier(book, Options())
+    signature = attestations.attest(state, content, entry, verify, account(key_file))
+    write_atomic(file, signature.hex().encode() + b"\n")
+    out.text(f"attestation in {file}; give it to {submitter}")
+    out.result({"file": str(file), "signature": signature.hex()})
+
+
+def _identities(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    with optional("evm"):
+        from ledger.evm.accounts import identity
+    return tuple(sorted({identity(address) for address in addresses}))
