@@ -21,10 +21,19 @@ class Blobs:
 
     @classmethod
     def create(cls, ledger: Path) -> None:
-        """Make the folder for the blobs of the ledger in folder `ledger`, durably."""
-        cls(ledger)._folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(ledger)
-        sync_folder(ledger.parent)
+        """Make the folder for the blobs of the ledger in folder `ledger`, durably.
+
+        Raises
+        ------
+        StorageFailed
+            If it cannot be made.
+        """
+        try:
+            cls(ledger)._folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(ledger)
+            sync_folder(ledger.parent)
+        except OSError as error:
+            raise StorageFailed(f"{ledger} cannot be written: {error}") from error
 
     def put(self, data: bytes) -> str:
         """Keep `data` durably and return its digest; to be done before an entry names it.

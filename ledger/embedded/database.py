@@ -71,12 +71,12 @@ def _definitions(database: sqlite3.Connection) -> list[tuple[str, str, str, str]
 @contextlib.contextmanager
 def transaction(database: sqlite3.Connection, kind: str) -> Iterator[None]:
     """Commit what the block does, or undo it."""
-    database.execute(f"BEGIN {kind}")
     try:
+        database.execute(f"BEGIN {kind}")
         yield
         database.execute("COMMIT")
     finally:
-        # Also where COMMIT itself failed, on a full disk say.
+        # Also where BEGIN or COMMIT itself failed, on a full disk say.
         if database.in_transaction:
             database.execute("ROLLBACK")
 

@@ -33,7 +33,7 @@ Status = Literal["queued", "verifying", "accepted", "refused"]
 _log = logging.getLogger("ledger.service")
 _REMEMBERED = 10_000
 _TRIES = 2
-_FIRST_GUESS = 5.0
+_FIRST_GUESS = 2.0
 
 
 @dataclass

@@ -56,9 +56,9 @@ CASES = []
 ELSEWHERE = {
     5: "tests/ledger/test_proofs.py",
     6: "tests/ledger/test_ledger.py",
-    8: "tests/ledger/tlog/test_witness.py",
+    8: "tests/ledger/embedded/test_mark.py",
     12: "tests/ledger/test_audit.py",
-    14: "tests/ledger/test_ledger.py",
+    14: "tests/ledger/embedded/test_faults.py",
 }
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ledger_world import (
     ALICE,
     BOB,
@@ -152,6 +154,15 @@ def test_a_bond_is_returned_when_the_task_is_closed_and_not_before():
 def test_no_bond_to_a_task_that_may_never_close(world):
     (task,) = world.state.tasks
     world.refuse("NOT_AUTHORISED", ALICE, entries.Bond(task, 1))
+
+
+@pytest.mark.parametrize("policy", [{"bond": 0}, {"evaluator_bond": 0}])
+def test_a_task_may_ask_for_one_of_the_bonds(policy):
+    world = World(RICH)
+    world.introduce()
+    task = world.open(policy=replace(BONDED, **policy))
+    world.do(EVALUATOR if "bond" in policy else ALICE, entries.Bond(task, 100))
+    world.do(ALICE, commitment(task, ALICE, "m"))
 
 
 def test_bonds_of_one_subject_add_up_and_others_are_others():
@@ -367,11 +378,20 @@ def equivocation(who, *notes):
     return entries.Slash("equivocation", who.public, NOTHING, notes)
 
 
-@pytest.fixture
-def witnessed(world):
+def with_witness():
+    """Return a world in which Bob, a witness, and the log itself answer with bonds."""
+    world, _ = opened(RICH)
     world.do(BOB, entries.Bond(NOTHING, 100))
     world.do(OPERATOR, entries.Bond(NOTHING, 200))
     return world
+
+
+@pytest.fixture
+def witnessed():
+    return with_witness()
+
+
+WITNESSED = with_witness()
 
 
 def test_an_operator_with_two_histories_loses_the_bond(witnessed):
@@ -412,6 +432,24 @@ def test_a_witness_of_two_histories_loses_the_bond(witnessed):
 def test_notes_that_show_nothing(witnessed, notes):
     witnessed.refuse("NO_FAULT", ALICE, equivocation(BOB, *notes))
     witnessed.refuse("NO_FAULT", ALICE, equivocation(BOB, *notes[::-1]))
+
+
+GOOD = note(BOB, 1)
+
+
+@given(
+    st.one_of(
+        st.text(min_size=1, max_size=200),
+        st.builds(
+            lambda at, character: GOOD[:at] + character + GOOD[at + 1 :],
+            st.integers(0, len(GOOD) - 1),
+            st.characters(codec="utf-8"),
+        ).filter(lambda text: text != GOOD),
+    )
+)
+def test_no_other_text_shows_anything(text):
+    """Nor is it an error of any other kind."""
+    WITNESSED.refuse("NO_FAULT", ALICE, equivocation(BOB, note(BOB), text))
 
 
 def test_one_size_is_punished_once(witnessed):

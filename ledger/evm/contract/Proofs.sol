@@ -78,10 +78,10 @@ abstract contract Proofs is Tasks {
         bool tables = claim.confusion.length + claim.groups.length + claim.perClass.length != 0;
         if (tables) revert Halo2Proofs.ProofRejected("format");
         if (Digests.ofCircuit(circuit) != task.circuit) revert Halo2Proofs.ProofRejected("circuit");
-        uint256 samples = testsets[task.testset].samples;
-        Halo2Proofs.check(task.halo2, task.codehash, task.srs, samples, claim, proofs);
         s.insecure = task.srs != Halo2Proofs.ceremony(task.halo2.k);
         if (s.insecure && !allowInsecureSrs) revert SrsInsecure();
+        uint256 samples = testsets[task.testset].samples;
+        Halo2Proofs.check(task.halo2, task.codehash, task.srs, samples, claim, proofs);
         s.bundle = Digests.ofBundle(circuit, s.insecure, s.statement, proofs);
         _accept(s, claim);
     }

@@ -153,8 +153,12 @@ class Contributor:
     def outcome(self, response: httpx.Response) -> dict[str, Any]:
         """Wait until a submission is decided."""
         assert response.status_code == 202, response.text
+        return self.wait(response.json()["id"])
+
+    def wait(self, digest: str) -> dict[str, Any]:
+        """Wait until the submission of a digest is decided."""
         while True:
-            found = self.caller.http.get(response.headers["location"]).json()
+            found = self.caller.http.get(f"/v1/submissions/{digest}").json()
             if found["status"] in ("accepted", "refused"):
                 return dict(found)
             time.sleep(0.02)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from circuits.errors import MissingArtefact, ProofRejected
-from ledger import Ledger, Receipt, Signer, VerifierKey, blob_digest
+from ledger import Ledger, Signer, VerifierKey, blob_digest
 from ledger.entries import IdentityRegister, IdentityRotate
 from ledger.errors import AlreadyRegistered, BadKey, BadNote, LedgerCorrupt, MissingBlob
 from ledger.rules.identity import ROTATE_DOMAIN, rotate_message
@@ -29,7 +26,6 @@ from tests.ledger.ledger_world import (
     ALICE,
     ARCHITECTURE,
     BOB,
-    EVALUATOR,
     MANIFEST,
     OPERATOR,
     ORIGIN,
@@ -91,7 +87,7 @@ def test_it_is_used_like_a_ledger_in_a_folder(
     assert client.submit(said.encode(), entry).index == receipt.index
     assert client.submission(body, ALICE.public) == entry == client.entry(receipt.index)
     assert client.credited(receipt) == client.balance(ALICE.public) > 0
-    assert client.balances() == {ALICE.public: client.balance(ALICE.public)}
+    assert dict(client.balances()) == {ALICE.public: client.balance(ALICE.public)}
     assert client.task_info(task)["leaderboard"][0]["identity"] == ALICE.public
     with Ledger.open(folder) as ledger:
         assert client.state.digest == ledger.state.digest
@@ -150,11 +146,9 @@ def test_the_first_visit_is_remembered(url: str, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    with LedgerClient("http://127.0.0.1:9", KEY, patience=0.3) as client:
-        with pytest.raises(Unreachable, match="cannot be reached"):
-            client.info()
-    with LedgerClient("no url at all", KEY, patience=0) as client, pytest.raises(Unreachable):
-        client.info()
+    for url in ("http://127.0.0.1:9", "no url at all"):
+        with LedgerClient(url, KEY, patience=0.3) as client:
+            assert refused(client.info) == "UNREACHABLE"
 
 
 def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
@@ -230,7 +224,7 @@ def test_lies_about_what_was_signed(tmp_path: Path) -> None:
         ):  # fmt: skip
             liar.lies = {"/v1/entries/3/receipt": lambda _, t=text: t.encode()}
             assert refused(lambda: client.receipt(3)) == "BAD_NOTE"
-        for note in (foreign, honest.partition("\n\n")[2].replace("10", "11"), "x"):
+        for note in (foreign, client.checkpoint().replace("\n10\n", "\n11\n"), "x"):
             liar.lies = {"/checkpoint": lambda _, n=note: n.encode()}
             assert refused(client.checkpoint) == "BAD_NOTE"
         liar.lies = {f"/v1/blobs/{TASK.architecture}": lambda body: body + b" "}
@@ -285,4 +279,3 @@ def test_a_proof_of_growth_that_is_wrong(tmp_path: Path) -> None:
         liar.lies = {"/v1/proof/consistency": lambda _: b'{"hashes": []}'}
         with pytest.raises(LogForked):
             client.checkpoint()
-    assert isinstance(asyncio, object) and time and httpx and Receipt and EVALUATOR

@@ -87,14 +87,14 @@ def test_a_bad_proof_costs_only_its_author(caller: Caller, task: str) -> None:
         found = alice.outcome(alice.submit(word))
         assert (found["status"], found["code"]) == ("refused", code)
         assert said in found["message"]
-    left = [p for p in psutil.Process().children(recursive=True) if "sleep(600)" in str(p.cmdline())]
-    assert left == []
+    children = psutil.Process().children(recursive=True)
+    assert [p for p in children if "sleep(600)" in str(p.cmdline())] == []
     assert bob.outcome(bob.submit())["status"] == "accepted"
     # The proof itself does not hold, so that it is not verified again; a crash may have been
     # the machine's fault.
-    bundle, entry = alice.entry(b"no proof")
+    _, entry = alice.entry(b"no proof")
     assert alice.send(entry).json() == rejected
-    bundle, entry = alice.entry(b"crash")
+    _, entry = alice.entry(b"crash")
     assert error_of(alice.send(entry)) == (422, "MISSING_BLOB")
     (first,) = caller.http.get("/v1/refusals").json()["refusals"]
     assert (first["code"], first["signer"]) == ("PROOF_REJECTED", ALICE.public)

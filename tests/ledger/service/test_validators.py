@@ -139,7 +139,7 @@ def test_a_log_that_takes_a_bad_proof_is_not_cosigned(
         # What came before it was good, and under a checkpoint of its own.
         assert httpx.get(f"{address}/checkpoint").status_code == 404
     # For ever: also after a restart, and whatever the log shows then.
-    with served(service_of(folder)) as url, watcher.follows(url) as (address, validator):
+    with served(service_of(folder)) as url, watcher.follows(url) as (address, _):
         answer = httpx.post(f"{address}/add-checkpoint", content=request, timeout=30)
         assert answer.status_code == 422
 
@@ -151,9 +151,7 @@ def forked(folder: Path, to: Path, names: list[str]) -> None:
             ledger.append(ledger.sign(IdentityRegister(name), Signer.generate()))
 
 
-def test_a_forked_or_rolled_back_log_is_found_out(
-    folder: Path, task: str, tmp_path: Path
-) -> None:
+def test_a_forked_or_rolled_back_log_is_found_out(folder: Path, task: str, tmp_path: Path) -> None:
     fork, early = tmp_path / "fork", tmp_path / "early"
     for copy in (fork, early):
         shutil.copytree(folder, copy)
@@ -162,18 +160,24 @@ def test_a_forked_or_rolled_back_log_is_found_out(
     with served(service_of(folder)) as url, LedgerClient(url, KEY, state_file=state) as client:
         first = Checkpoint.open(client.checkpoint(), KEY)
         receipt = client.receipt(11)
-    with served(service_of(early)) as url, LedgerClient(url, KEY, state_file=state) as client:
-        with pytest.raises(LedgerRolledBack):
-            client.checkpoint()
+    with (
+        served(service_of(early)) as url,
+        LedgerClient(url, KEY, state_file=state) as client,
+        pytest.raises(LedgerRolledBack),
+    ):
+        client.checkpoint()
     evidence = state.with_name("state.evidence.json")
     assert b"two-checkpoints" in evidence.read_bytes()
     evidence.unlink()
     for names in (["a", "c"], ["d"]):
         # Another log of the same size, then a larger one.
         forked(folder, fork, names)
-        with served(service_of(fork)) as url, LedgerClient(url, KEY, state_file=state) as client:
-            with pytest.raises(LogForked, match="two histories"):
-                client.checkpoint()
+        with (
+            served(service_of(fork)) as url,
+            LedgerClient(url, KEY, state_file=state) as client,
+            pytest.raises(LogForked, match="two histories"),
+        ):
+            client.checkpoint()
         offence = Evidence.decode(evidence.read_bytes()).verify([KEY])
         assert first in (offence.first, offence.second)
         assert offence.same_size == (names == ["a", "c"])

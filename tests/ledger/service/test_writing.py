@@ -234,8 +234,9 @@ def test_too_large_whatever_the_headers_say(caller: Caller) -> None:
             # An iterator is sent in chunks, without a length.
             answer = caller.http.request(method, target, content=content, headers=headers)
             assert error_of(answer) == (413, "TOO_LARGE")
-    endless = caller.http.put(f"/v1/blobs/{'ab' * 32}", content=iter([b"x" * 1000] * 10_000),
-                              headers=signed("PUT", f"/v1/blobs/{'ab' * 32}", b"", ALICE))  # fmt: skip
+    target = f"/v1/blobs/{'ab' * 32}"
+    headers = signed("PUT", target, b"", ALICE)
+    endless = caller.http.put(target, content=iter([b"x" * 1000] * 10_000), headers=headers)
     assert error_of(endless) == (413, "TOO_LARGE")
 
 

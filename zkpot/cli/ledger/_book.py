@@ -129,7 +129,7 @@ def _open(where: Where, log_key: Path | None = None, *, write: bool = False) -> 
     remote = where.where.startswith(("http://", "https://"))
     if not remote and (where.vkey or where.trust or where.state):
         raise InputError("--vkey, --trust and --state belong to a ledger at a URL")
-    if (where.engine == "evm") != bool(where.rpc and where.contract):
+    if {where.engine == "evm"} != {bool(where.rpc), bool(where.contract)}:
         raise InputError("--engine evm, --rpc URL and --contract ADDRESS belong together")
     if where.engine == "evm":
         return _chain(where)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from circuits.encoding import canonical_json, parse_canonical, read_bytes, write_atomic
-from circuits.errors import InputError
+from circuits.errors import CorruptedArtefact, InputError
 from ledger import Charter, Ledger, PolicyChange, Signer
 from ledger.charter import CHARTER_DOMAIN
 from ledger.engine import Engine
@@ -182,4 +182,7 @@ def change(
 
 def _read(file: Path) -> Charter:
     data = read_bytes(file, "charter", _LIMIT).rstrip(b"\n")
-    return Charter.from_dict(parse_canonical(data, "charter"))
+    try:
+        return Charter.from_dict(parse_canonical(data, "charter"))
+    except (KeyError, TypeError) as error:
+        raise CorruptedArtefact(f"{file} is no charter: {error!r}", artefact="charter") from None

@@ -74,9 +74,16 @@ def bond(book: Engine, author: Signs, task_id: str | None, amount: int, out: Out
 @_SUBJECT
 @command_output
 def bond_return(book: Engine, author: Signs, task_id: str | None, out: Output) -> None:
-    """Take a bond back: of a closed task, or of the ledger once its lock is over."""
+    """Take a bond back: of a closed task at once, of the ledger by notice and, later, again."""
     receipt, _ = append(book, author, BondReturn(task_id or NOTHING))
-    left = book.balance(book.state.author(author.public))
+    state = book.state
+    who = state.author(author.public)
+    kept = state.bonds.get((who, task_id or NOTHING))
+    if kept is not None:
+        said(out, receipt, f"notice given: say it again from entry {kept.until} on",
+             until=kept.until)  # fmt: skip
+        return
+    left = book.balance(who)
     said(out, receipt, f"the bond is back; balance {left}", balance=left)
 
 
