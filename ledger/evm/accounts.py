@@ -9,8 +9,9 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from eth_utils import to_checksum_address
 
-from circuits.encoding import canonical_json, read_bytes, write_atomic
+from circuits.encoding import canonical_json, is_hex, read_bytes, write_atomic
 from ledger.errors import BadKey
 from ledger.evm_keys import identity_of
 
@@ -18,8 +19,21 @@ _MAX_KEYSTORE = 1 << 16
 
 
 def identity(address: str) -> str:
-    """Return the identity of an address as nodes and libraries write it."""
-    return identity_of(address.removeprefix("0x").lower())
+    """Return the identity of an address as nodes, libraries and people write it.
+
+    Raises
+    ------
+    BadKey
+        If it is none, the zero address, or in letters of both cases with a wrong checksum
+        (EIP-55): somebody mistyped it.
+    """
+    plain = address.removeprefix("0x").removeprefix("0X")
+    if not is_hex(plain.lower(), 20) or int(plain, 16) == 0:
+        raise BadKey(f"{address!r} is no address of 20 bytes of hex")
+    mixed = plain not in (plain.lower(), plain.upper())
+    if mixed and to_checksum_address(plain.lower())[2:] != plain:
+        raise BadKey(f"address {address} has a wrong checksum: it is mistyped")
+    return identity_of(plain.lower())
 
 
 class ChainAccount:

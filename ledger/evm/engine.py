@@ -99,6 +99,11 @@ class EvmLedger:
     wait : float
         Seconds to wait for confirmations.
 
+    Attributes
+    ----------
+    attesters : callable or None
+        As given; may be set for a submission whose attestations are at hand.
+
     Raises
     ------
     LedgerMissing
@@ -125,7 +130,7 @@ class EvmLedger:
         self._mirror = Mirror(node, contract, first, confirmations)
         self._contract = node.contract(contract)
         self._accounts: dict[str, ChainAccount] = {}
-        self._attesters = attesters
+        self.attesters = attesters
         self._mirror.refresh()
         if not self._mirror.events:
             raise LedgerMissing(f"chain {self._mirror.chain.id} has no ledger at {contract}")
@@ -353,7 +358,7 @@ class EvmLedger:
         if isinstance(body, ProofSubmit) and body.statement.backend == "halo2":
             read = Bundle.decode(bundle)
             return Halo2Evidence(read.proofs, canonical_json(read.circuit))
-        signatures = self._attesters(bundle, entry) if self._attesters else ()
+        signatures = self.attesters(bundle, entry) if self.attesters else ()
         return Attested(attest.in_order(self._mirror.chain, entry, signatures))
 
     def _place(self, entry: SignedEntry) -> int | None:

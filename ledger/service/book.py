@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +21,7 @@ from ledger.provenance.trace import trace
 from ledger.records import Accepted, InvalidReveal, TaskPins
 from ledger.rules import apply
 from ledger.service import views
-from ledger.service.catalogue import Catalogue
+from ledger.service.catalogue import Catalogue, Kind
 from ledger.service.errors import NotFound
 from ledger.service.keeper import Keeper
 from ledger.service.queue import Job, Placed
@@ -139,13 +138,22 @@ class Book:
 
         return await self._look(describe)
 
+    async def page(self, kind: Kind, after: str, count: int) -> tuple[State, list[str]]:
+        """Return the state, and a page of the names of its things of a kind."""
+        return await self._look(
+            lambda ledger, catalogue: (ledger.state, catalogue.page(kind, after, count))
+        )
+
+    async def author(self, key: str) -> tuple[State, str | None]:
+        """Return the state, and the identity whose present key is `key`."""
+        return await self._look(lambda ledger, catalogue: (ledger.state, catalogue.author(key)))
+
     async def releases(self, after: str, count: int) -> list[ReleaseInfo]:
-        """Describe released models, in ascending order of their identifiers."""
+        """Describe a page of released models."""
 
         def describe(ledger: Ledger, catalogue: Catalogue) -> list[ReleaseInfo]:
-            state = ledger.state
-            page = islice((name for name in sorted(state.releases) if name > after), count)
-            return [views.release_info(state, name, catalogue.place(name) or 0) for name in page]
+            state, names = ledger.state, catalogue.page("releases", after, count)
+            return [views.release_info(state, name, catalogue.place(name) or 0) for name in names]
 
         return await self._look(describe)
 

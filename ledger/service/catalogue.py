@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Literal
 
-from ledger.entries import ProofSubmit, TaskOpen
+from ledger.entries import (
+    DataRegister,
+    Genesis,
+    IdentityRegister,
+    IdentityRotate,
+    ModelRelease,
+    ProofSubmit,
+    TaskOpen,
+)
 from ledger.envelope import SignedEntry
 from ledger.ledger import Ledger
+
+Kind = Literal["identities", "data", "tasks", "releases"]
 
 
 class Catalogue:
@@ -22,6 +34,9 @@ class Catalogue:
     def __init__(self) -> None:
         self.size = 0
         self._places: dict[str, int] = {}
+        self._names: dict[Kind, list[str]] = defaultdict(list)
+        self._authors: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
         self._proofs: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._tasks: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
 
@@ -36,14 +51,43 @@ class Catalogue:
         body, digest = entry.body, entry.digest
         # Entries made by rule say what they say once more in another place, if at all.
         self._places.setdefault(digest, self.size)
-        if isinstance(body, ProofSubmit):
-            self._proofs[entry.signer, body.bundle].append(self.size)
+        match body:
+            case Genesis() | IdentityRegister():
+                insort(self._names["identities"], entry.signer)
+                self._introduce(entry.signer, entry.key)
+            case IdentityRotate():
+                self._introduce(entry.signer, body.key)
+            case DataRegister():
+                insort(self._names["data"], body.root)
+            case TaskOpen():
+                insort(self._names["tasks"], digest)
+            case ModelRelease():
+                insort(self._names["releases"], digest)
+            case ProofSubmit():
+                self._proofs[entry.signer, body.bundle].append(self.size)
         task = digest if isinstance(body, TaskOpen) else getattr(body, "task", None)
         if task is None and body.type in ("bond", "bond.return", "slash"):
             task = getattr(body, "subject", None)
         if isinstance(task, str):
             self._tasks[task].append((self.size, body.type, entry.signer))
         self.size += 1
+
+    def _introduce(self, identity: str, key: str) -> None:
+        old = self._keys.get(identity)
+        if old is not None and self._authors.get(old) == identity:
+            del self._authors[old]
+        self._keys[identity] = key
+        self._authors[key] = identity
+
+    def page(self, kind: Kind, after: str, count: int) -> list[str]:
+        """Return some names in ascending order, those behind `after`."""
+        names = self._names[kind]
+        start = bisect_right(names, after)
+        return names[start : start + count]
+
+    def author(self, key: str) -> str | None:
+        """Return the identity whose present key is `key`, or None."""
+        return self._authors.get(key)
 
     def place(self, digest: str) -> int | None:
         """Return the index of an entry by its digest, or None."""

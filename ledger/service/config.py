@@ -15,6 +15,8 @@ class Limits:
         Most that one blob may have.
     spool_bytes : int
         Most that one identity may have in blobs that no entry names yet.
+    spool_total : int
+        Most that all of them together may have.
     spool_seconds : float
         After so long such a blob is thrown away.
     read_seconds : float
@@ -35,14 +37,17 @@ class Limits:
     connections : int
         Requests that are served at a time; others get 503.
     uploads : int
-        Blobs that are taken in at a time.
+        Blobs that are taken in at a time; further ones get 503.
+    waiting : int
+        Requests that wait for cosignatures at a time; others are told at once that there are none.
     entries_per_page : int
         Most entries that one answer lists.
     """
 
     blob_bytes: int = 256 << 20
     spool_bytes: int = 512 << 20
-    spool_seconds: float = 24 * 3600
+    spool_total: int = 16 << 30
+    spool_seconds: float = 2 * 3600
     read_seconds: float = 60
     answer_seconds: float = 120
     cosign_seconds: float = 10
@@ -53,7 +58,8 @@ class Limits:
     strangers_per_second: float = 1
     stranger_burst: float = 30
     connections: int = 256
-    uploads: int = 4
+    uploads: int = 32
+    waiting: int = 32
     entries_per_page: int = 1000
 
 

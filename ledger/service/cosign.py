@@ -73,12 +73,16 @@ class Cosigner:
         Returns a consistency proof of the log.
     path : Path
         File that keeps the newest cosigned checkpoints over a restart.
+    places : int
+        How many may wait for cosignatures at a time.
     """
 
     validators: list[Validator]
     newest: Callable[[], Awaitable[str]]
     consistency: Consistency
     path: Path
+    places: int = 32
+    _waiting: int = 0
     _notes: dict[int, str] = field(default_factory=dict)
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -129,15 +133,25 @@ class Cosigner:
             raise TooFewValidators(
                 f"{count} cosignatures are asked for, there are {len(self.validators)} validators"
             )
+        if (found := self.best(at_least, count)) is not None:
+            return found
+        # Whoever waits takes up a place that others may need more.
+        self._waiting += 1
         try:
-            async with asyncio.timeout(seconds), self._changed:
-                while (found := self.best(at_least, count)) is None:
-                    await self._changed.wait()
-                return found
+            async with asyncio.timeout(seconds if self._waiting <= self.places else 0):
+                return await self._until(at_least, count)
         except TimeoutError:
             raise NotCosigned(
                 f"no checkpoint of {at_least} entries has {count} cosignatures yet", 2
             ) from None
+        finally:
+            self._waiting -= 1
+
+    async def _until(self, at_least: int, count: int) -> tuple[int, str]:
+        async with self._changed:
+            while (found := self.best(at_least, count)) is None:
+                await self._changed.wait()
+            return found
 
     async def run(self) -> None:
         """Ask, for as long as the service runs."""

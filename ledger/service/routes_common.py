@@ -35,8 +35,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     Their form is the same everywhere, see `describe_errors` in `app`.
     """
     return {
-        status: {"description": _MEANINGS[status]}
-        for status in sorted({*statuses, 400, 500, 503})
+        status: {"description": _MEANINGS[status]} for status in sorted({*statuses, 400, 500, 503})
     }
 
 

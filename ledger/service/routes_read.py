@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import Annotated, TypeVar
+from collections.abc import Iterable
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
@@ -18,8 +17,6 @@ from ledger.service.routes_common import Digest, Here, errors
 
 router = APIRouter()
 
-T = TypeVar("T")
-
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _PAGE = 1000
 _MOST = 2**53 - 1
@@ -28,11 +25,6 @@ Page = Annotated[int, Query(ge=1, le=_PAGE)]
 Place = Annotated[int, Query(ge=0, le=_MOST)]
 After = Annotated[str, Query(pattern="^([0-9a-f]{64})?$", description="Go on behind this one.")]
 Key = Annotated[str, Query(pattern="^([0-9a-f]{64})?$", description="A present key.")]
-
-
-def _page(found: Mapping[str, T], after: str, count: int) -> list[str]:
-    """Return the keys of one page: those behind `after`, in ascending order."""
-    return list(islice((key for key in sorted(found) if key > after), count))
 
 
 def _hashes(hashes: Iterable[bytes]) -> schemas.Hashes:
@@ -102,10 +94,12 @@ async def identities(
     here: Here, after: After = "", count: Page = 100, key: Key = ""
 ) -> schemas.Identities:
     """List identities, or find the one whose present key is `key`."""
-    state = await here.keeper.state()
-    page = [state.author(key)] if key else _page(state.identities, after, count)
-    page = [who for who in page if who in state.identities]
-    return schemas.Identities(identities=[views.identity_info(state, who) for who in page])
+    if key:
+        state, author = await here.book.author(key)
+        page = [] if author is None else [author]
+    else:
+        state, page = await here.book.page("identities", after, count)
+    return schemas.Identities(identities=views.identity_infos(state, page))
 
 
 @router.get("/v1/identities/{identity}", responses=errors(404))
@@ -114,14 +108,13 @@ async def identity(here: Here, identity: Digest) -> schemas.IdentityInfo:
     state = await here.keeper.state()
     if identity not in state.identities:
         raise NotFound(f"{identity} is not registered")
-    return views.identity_info(state, identity)
+    return views.identity_infos(state, [identity])[0]
 
 
 @router.get("/v1/tasks", responses=errors())
 async def tasks(here: Here, after: After = "", count: Page = 100) -> schemas.Tasks:
     """List tasks."""
-    state = await here.keeper.state()
-    page = _page(state.tasks, after, count)
+    state, page = await here.book.page("tasks", after, count)
     return schemas.Tasks(tasks=[views.task_summary(state, state.tasks[name]) for name in page])
 
 
@@ -137,8 +130,7 @@ async def task(here: Here, task: Digest) -> schemas.TaskInfo:
 @router.get("/v1/data", responses=errors())
 async def data_sets(here: Here, after: After = "", count: Page = 100) -> schemas.DataSets:
     """List registered data."""
-    state = await here.keeper.state()
-    page = _page({**state.testsets, **state.training}, after, count)
+    state, page = await here.book.page("data", after, count)
     found = (views.data_info(state, root) for root in page)
     return schemas.DataSets(data=[item for item in found if item is not None])
 

@@ -45,16 +45,15 @@ async def put_blob(here: Here, request: Request, digest: Digest) -> schemas.Stor
     require_media_type(request, _BLOB_TYPE)
     caller = await here.authenticate(request)
     limits = here.settings.limits
-    async with here.uploads:
-        with here.spool.upload(caller.identity) as upload:
-            async for piece in timed_body(request, limits.blob_bytes, limits.read_seconds):
-                upload.write(piece)
-            caller.check(upload.content.digest())
-            if upload.digest != digest:
-                raise MalformedRequest(f"the digest of this blob is {upload.digest}")
-            if not await here.book.has_blob(digest):
-                await here.spool.keep(upload)
-            return schemas.Stored(digest=digest, size=upload.size)
+    with here.uploading(), here.spool.upload(caller.identity) as upload:
+        async for piece in timed_body(request, limits.blob_bytes, limits.read_seconds):
+            upload.write(piece)
+        caller.check(upload.content.digest())
+        if upload.digest != digest:
+            raise MalformedRequest(f"the digest of this blob is {upload.digest}")
+        if not await here.book.has_blob(digest):
+            await here.spool.keep(upload)
+        return schemas.Stored(digest=digest, size=upload.size)
 
 
 async def _entry(here: Service, request: Request, *, stranger: bool) -> SignedEntry:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ledger.service.auth import Authenticator, Key, Message, check_digest
 from ledger.service.book import Book
 from ledger.service.config import Settings
 from ledger.service.cosign import Cosigner, Validator
-from ledger.service.errors import ReadOnly, UnknownSigner
+from ledger.service.errors import Overloaded, ReadOnly, UnknownSigner
 from ledger.service.keeper import Keeper
 from ledger.service.limits import Rates
 from ledger.service.queue import Submissions
@@ -86,12 +87,12 @@ class Service:
         self.keeper = Keeper(self.open_ledger)
         self.spool = Spool(self.folder / FOLDER, limits)
         self.book = Book(self.keeper, self.spool, self.folder, self._grown)
-        self.uploads = asyncio.Semaphore(limits.uploads)
+        self._uploads = 0
         self._writes = Rates(limits.writes_per_second, limits.write_burst)
         self._strangers = Rates(limits.strangers_per_second, limits.stranger_burst)
         self._cosigner = Cosigner(
             self.validators, self.book.checkpoint, self.book.consistency,
-            self.folder / FOLDER / "cosigned",
+            self.folder / FOLDER / "cosigned", limits.waiting,
         )  # fmt: skip
         self._submissions: Submissions | None = None
         self._authenticator: Authenticator | None = None
@@ -164,6 +165,23 @@ class Service:
         if self._submissions is None:
             raise ReadOnly("this is a copy of the ledger, which takes no entries")
         return self._submissions
+
+    @contextlib.contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Have one of the places of those who put blobs.
+
+        Raises
+        ------
+        Overloaded
+            If there is none.
+        """
+        if self._uploads >= self.settings.limits.uploads:
+            raise Overloaded("too many blobs are on their way at a time", 2)
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
 
     async def authenticate(self, request: Request, *, stranger: bool = False) -> Caller:
         """Check who signed a request; its content is checked later.

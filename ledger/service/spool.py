@@ -22,7 +22,7 @@ from typing import IO
 from circuits.encoding import sync_folder, write_atomic
 from ledger.errors import StorageFailed
 from ledger.service.config import Limits
-from ledger.service.errors import QuotaSpent, TooLarge
+from ledger.service.errors import Overloaded, QuotaSpent, TooLarge
 
 _BLOBS, _SUBMISSIONS = "blobs", "submissions"
 _TAG = b"zkpot/blob"
@@ -70,8 +70,8 @@ class Upload:
 
         Raises
         ------
-        TooLarge, QuotaSpent
-            If it gets larger than a blob, or the identity's quota, allows.
+        TooLarge, QuotaSpent, Overloaded
+            If it gets larger than a blob, the identity's quota, or the disk allows.
         """
         self._spool.charge(self.identity, self.size, len(piece))
         self.size += len(piece)
@@ -137,6 +137,8 @@ class Spool:
                 f"{limits.spool_bytes}",
                 limits.spool_seconds,
             )
+        if self._used.total() + more > limits.spool_total:
+            raise Overloaded("the service has too many bytes that no entry names", 60)
         self._used[identity] += more
 
     @contextlib.contextmanager

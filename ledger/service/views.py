@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Literal
 
 from ledger.entries import ProofSubmit
@@ -41,8 +42,16 @@ def entry_info(state: State, index: int, entry: SignedEntry) -> EntryInfo:
     )
 
 
-def identity_info(state: State, identity: str) -> IdentityInfo:
-    """Describe an identity."""
+def identity_infos(state: State, identities: Iterable[str]) -> list[IdentityInfo]:
+    """Describe identities, which must be registered."""
+    bonds: dict[str, dict[str, int]] = {who: {} for who in identities}
+    for (owner, subject), locked in state.bonds.items():
+        if owner in bonds:
+            bonds[owner][subject] = locked.amount
+    return [_identity_info(state, who, bonds[who]) for who in bonds]
+
+
+def _identity_info(state: State, identity: str, bonds: dict[str, int]) -> IdentityInfo:
     found = state.identity(identity)
     return IdentityInfo(
         id=identity,
@@ -53,11 +62,7 @@ def identity_info(state: State, identity: str) -> IdentityInfo:
         revoked=found.revoked,
         nonce=found.nonce,
         balance=state.balances.get(identity, 0),
-        bonds={
-            subject: locked.amount
-            for (owner, subject), locked in sorted(state.bonds.items())
-            if owner == identity
-        },
+        bonds=dict(sorted(bonds.items())),
     )
 
 

@@ -30,6 +30,7 @@ from zkpot.cli.provenance import (
     register_training,
     trace_,
 )
+from zkpot.cli.serve import follow, serve
 from zkpot.cli.srs import srs
 
 _LONGEST_MESSAGE = 2000
@@ -60,7 +61,7 @@ for command in (
     srs, bench, commit_training_, data_card, membership,
 ):  # fmt: skip
     cli.add_command(command)
-for command in (register_training, trace_):
+for command in (register_training, trace_, serve, follow):
     ledger.add_command(command)
 
 

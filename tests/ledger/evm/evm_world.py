@@ -21,7 +21,7 @@ from ledger.envelope import SignedEntry
 from ledger.evm import attest
 from ledger.evm.accounts import ChainAccount
 from ledger.evm.calls import Attested, call
-from ledger.evm.deploy import deploy_ledger
+from ledger.evm.deploy import Deployed, deploy_ledger
 from ledger.evm.events import read
 from ledger.evm.node import Node
 from ledger.policy import Policy
@@ -125,9 +125,8 @@ class Ledger:
 
     node: Node
     tester: EthereumTester
-    address: str
-    first: int
-    origin: str
+    deployed: Deployed
+    origin: str = ""
 
     @classmethod
     def deploy(cls, node=None, tester=None, *, charter=CHARTER, insecure=True, grants=None):
@@ -136,9 +135,17 @@ class Ledger:
         made = deploy_ledger(
             node, OPERATOR, NAME, allow_insecure_srs=insecure, charter=charter, grants=grants
         )
-        ledger = cls(node, tester, made.address, made.block, "")
+        ledger = cls(node, tester, made)
         ledger.origin = ledger.ask("origin")
         return ledger
+
+    @property
+    def address(self):
+        return self.deployed.address
+
+    @property
+    def first(self):
+        return self.deployed.block
 
     @cached_property
     def contract(self):

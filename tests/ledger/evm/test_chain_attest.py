@@ -21,6 +21,7 @@ from tests.ledger.evm.evm_world import (
     ATTESTERS,
     BOB,
     CHARTER,
+    DATA,
     EVALUATOR,
     OPERATOR,
     STRANGER,
@@ -128,8 +129,6 @@ class TestReplay:
     def test_another_round(self, ready):
         ledger, _ = ready
         root = digest_of("rounds")
-        from tests.ledger.evm.evm_world import DATA
-
         ledger.do(EVALUATOR, replace(DATA, root=root))
         task = ledger.open(testset=root, prover="evaluator", rounds=2)
         for round_ in (0, 1):
@@ -246,9 +245,8 @@ class TestAttesting:
             attest.attest(State(), self.BUNDLE, entry, verify, ONE)
 
 
-def test_a_threshold_of_one(ready):
+def test_a_threshold_of_one():
     """k is the genesis entry's, and nothing else."""
-    ledger, _ = ready
     charter = replace(CHARTER, threshold=1, governors=(ONE.public,))
     other = Ledger.deploy(charter=charter)
     other.introduce()

@@ -163,11 +163,11 @@ class TestJob:
 
     def test_without_enough_attesters(self, engine):
         task = filled(engine)
-        engine._attesters = lambda bundle, entry: attesters(bundle, entry)[:1]
+        engine.attesters = lambda bundle, entry: attesters(bundle, entry)[:1]
         bundle, entry = submission(engine, ALICE, task, "m", 6)
         with pytest.raises(NotApproved):
             engine.submit(bundle, entry, verify)
-        engine._attesters = None
+        engine.attesters = None
         with pytest.raises(NotApproved):
             engine.submit(bundle, entry, verify)
 
@@ -390,7 +390,7 @@ class TestHalo2:
         engine = EvmLedger(ledger.node, ledger.address, tmp_path / "b", confirmations=0)
         task = self.job(engine, world, contract_of(ledger, ONE))
         assert engine.verifier_code(task) != world.verifier.runtime
-        bundle, entry = self.submission(engine, world, task)
+        _, entry = self.submission(engine, world, task)
         said = replace(world.bundle.statement, correct=8, shard_correct=(3, 3, 2))
         forged = replace(world.bundle, statement=said).encode()
         body = replace(entry.body, statement=said, bundle=blob_digest(forged))

@@ -130,7 +130,7 @@ class TestWrongProofs:
         ledger, _ = halo2
         first, second, third = world.bundle.proofs
         for proofs in ((), (first,), (first, second), (first, second, third, third),
-                       (first, first, third), (second, first, third), (third, third, third)):  # fmt: skip
+                       (first, first, third), (second, first, third), (third,) * 3):  # fmt: skip
             evidence = replace(world.evidence, proofs=proofs)
             rejected("shards", ledger, world.submission(ledger), evidence)
 
@@ -147,7 +147,7 @@ class TestWrongProofs:
             rejected("model", ledger, world.submission(ledger), evidence)
 
     def test_another_model_in_the_statement(self, halo2, world):
-        ledger, task = halo2
+        ledger, _ = halo2
         with pytest.raises(NotCommitted):
             simulate(ledger, ALICE, world.submission(ledger, model=digest_of("m")), world.evidence)
 

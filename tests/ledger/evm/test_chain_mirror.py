@@ -257,7 +257,7 @@ class TestLies:
 
 
 def test_a_contract_s_refusals_leave_no_trace(ready):
-    ledger, task = ready
+    ledger, _ = ready
     before = follow(ledger)
     function = ledger.contract.functions.transfer(99, BOB.address, 1)
     built = function.build_transaction(
@@ -279,7 +279,7 @@ def _count(ledger, who):
 
 def test_a_send_that_fails_in_its_block_says_why(ready):
     """Estimated on one state, mined on another: the block's own state is asked for the reason."""
-    ledger, task = ready
+    ledger, _ = ready
     entry = ledger.entry(EVALUATOR, entries.Transfer(ALICE.public, 1))
     function = call(ledger.contract, entry)
     build = function.build_transaction

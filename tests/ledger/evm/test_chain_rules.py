@@ -63,8 +63,9 @@ def refused(error, ledger, who, body, nonce=None, evidence=None):
 class TestWho:
     def test_a_stranger_may_only_register(self, ready):
         ledger, task = ready
-        for body in (DATA, TASK, commitment(ledger.origin, STRANGER, task, "m"),
-                     entries.TestsetRelease(task, 0), entries.Transfer(ALICE.public, 1)):  # fmt: skip
+        commit = commitment(ledger.origin, STRANGER, task, "m")
+        release, transfer = entries.TestsetRelease(task, 0), entries.Transfer(ALICE.public, 1)
+        for body in (DATA, TASK, commit, release, transfer):
             refused(NotAuthorised, ledger, STRANGER, body)
         ledger.do(STRANGER, entries.IdentityRegister("stranger"))
         refused(AlreadyRegistered, ledger, STRANGER, entries.IdentityRegister("again"))

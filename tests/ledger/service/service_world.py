@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,10 +37,20 @@ FAST = Settings(
 )  # fmt: skip
 
 
+_template: list[tuple[Path, str]] = []
+
+
 def make_ledger(folder: Path) -> str:
     """Make a ledger whose one task takes proofs; returns the task."""
-    with Ledger.init(folder, ORIGIN, OPERATOR, allow_insecure_srs=False) as ledger:
-        return filled(ledger)
+    if not _template:
+        with Ledger.init(folder, ORIGIN, OPERATOR, allow_insecure_srs=False) as ledger:
+            task = filled(ledger)
+        _template.append((folder.with_name(".template"), task))
+        shutil.copytree(folder, _template[0][0])
+        return task
+    pristine, task = _template[0]
+    shutil.copytree(pristine, folder)
+    return task
 
 
 def service_of(folder: Path, settings: Settings = FAST, **options: Any) -> Service:

@@ -129,7 +129,7 @@ def test_a_log_that_takes_a_bad_proof_is_not_cosigned(
         bad = replace(submission(task, said), bundle=ledger_world.blob_digest(b"no proof"))
         ledger.submit(b"no proof", ledger.sign(bad, BOB), blind)
     watcher = Watcher(tmp_path, "w.example")
-    with served(service_of(folder)) as url, watcher.follows(url) as (address, validator):
+    with served(service_of(folder)) as url, watcher.follows(url) as (address, _):
         note = httpx.get(f"{url}/checkpoint").text
         request = AddCheckpoint(0, (), note).encode()
         answer = httpx.post(f"{address}/add-checkpoint", content=request, timeout=30)

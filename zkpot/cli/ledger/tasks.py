@@ -245,7 +245,8 @@ def submit(
         options = Options(srs=srs, progress=lambda name: progress(name, 0, 1))
         # The same proof handed in twice, as after a lost answer, is one submission.
         who = book.state.author(author.public)
-        entry = book.submission(body, who) or book.sign(body, author)
+        signed = book.sign(body, author)
+        entry = book.submission(body, who) or signed
         receipt = submitted(book, content, entry, options)
     paid = book.credited(receipt)
     said(
