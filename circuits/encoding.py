@@ -69,6 +69,22 @@ def parse_canonical(data: bytes, name: str) -> Any:
     return value
 
 
+def parse_json(data: bytes, name: str) -> Any:
+    """Parse a stranger's JSON, in any encoding of its values; for what nobody signs or hashes.
+
+    Raises
+    ------
+    CorruptedArtefact
+        If it is not JSON, or nested too deeply.
+    """
+    try:
+        text = data.decode()
+        _refuse_depth(text, name)
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptedArtefact(f"{name} is not JSON: {error}", artefact=name) from None
+
+
 def _refuse_depth(text: str, name: str) -> None:
     # py_ecc raises Python's recursion limit, without which nested brackets overflow the C stack
     # of the JSON parser: a few kilobytes from a stranger would end the process.

@@ -9,7 +9,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
-from eth_utils import to_checksum_address
+from eth_utils.address import is_checksum_address
 
 from circuits.encoding import canonical_json, is_hex, read_bytes, write_atomic
 from ledger.errors import BadKey
@@ -31,7 +31,7 @@ def identity(address: str) -> str:
     if not is_hex(plain.lower(), 20) or int(plain, 16) == 0:
         raise BadKey(f"{address!r} is no address of 20 bytes of hex")
     mixed = plain not in (plain.lower(), plain.upper())
-    if mixed and to_checksum_address(plain.lower())[2:] != plain:
+    if mixed and not is_checksum_address("0x" + plain):
         raise BadKey(f"address {address} has a wrong checksum: it is mistyped")
     return identity_of(plain.lower())
 

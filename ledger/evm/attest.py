@@ -107,7 +107,7 @@ def attest(
         raise ProofRejected(
             "bundle", f"digest is {blob_digest(bundle)}, the entry names {body.bundle}"
         )
-    # What cannot be written down must not be attested: a mirror could not go on after it.
+    # What cannot be written down must not be attested: no mirror could go on after it.
     entry.encode()
     claimed = Accepted.claimed_by(body)
     apply(state, entry, claimed)

@@ -71,6 +71,7 @@ def _compare(mirror: Mirror) -> None:
 
     same("number of entries", functions.size(), state.size)
     same("units minted", functions.minted(), state.minted)
+    same("units promised", functions.promised(), state.promised)
     for who in sorted({*state.identities, *state.balances}):
         address = checksum(address_of(who))
         same(f"balance of {who}", functions.balances(address), state.balances.get(who, 0))

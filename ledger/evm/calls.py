@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from web3.contract import Contract
 
+from circuits.bundle import Bundle
 from circuits.encoding import canonical_json
 from circuits.statement import Statement
 from ledger.entries import (
@@ -42,6 +43,12 @@ class Halo2Evidence:
 
     proofs: tuple[bytes, ...]
     circuit: bytes
+
+    @classmethod
+    def of(cls, bundle: bytes) -> Halo2Evidence:
+        """Take them from a bundle file; CorruptedArtefact if it is none."""
+        read = Bundle.decode(bundle)
+        return cls(read.proofs, canonical_json(read.circuit))
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from circuits.artefact_files import decode_circuit
-from circuits.bundle import Bundle
 from circuits.encoding import canonical_json
 from circuits.errors import LedgerError, ProofRejected
-from circuits.halo2.circuit import Circuit
-from circuits.testset import Manifest
 from ledger.audit import AuditReport, Verify
 from ledger.embedded.blobs import Blobs
 from ledger.embedded.store import Refusal
@@ -36,9 +31,10 @@ from ledger.evm.accounts import ChainAccount
 from ledger.evm.audit import audit
 from ledger.evm.calls import Attested, Evidence, Halo2Evidence, call
 from ledger.evm.events import Event
-from ledger.evm.mirror import Mirror
+from ledger.evm.mirror import SPAN, Mirror
 from ledger.evm.node import Mined, Node
-from ledger.evm.pins import Pins, pins_of
+from ledger.evm.pins import Pins, read_pins
+from ledger.evm.receipt import ChainReceipt
 from ledger.records import Accepted, Task
 from ledger.state import State
 
@@ -46,37 +42,6 @@ Attesters = Callable[[bytes, SignedEntry], Iterable[bytes]]
 """Asks attesters for their signatures over a submission, whatever the way to reach them."""
 
 _POLL = 1.0
-
-
-@dataclass(frozen=True)
-class ChainReceipt:
-    """Where an entry is on its chain.
-
-    Attributes
-    ----------
-    index : int
-        Place of the entry in the ledger.
-    digest : str
-        Digest of the entry.
-    chain : int
-        EIP-155 id of the chain.
-    contract, transaction, block : str
-        Address, transaction hash and block hash, in hex.
-    number : int
-        Number of the block.
-    """
-
-    index: int
-    digest: str
-    chain: int
-    contract: str
-    transaction: str
-    block: str
-    number: int
-
-    def encode(self) -> bytes:
-        """Return the receipt as canonical JSON."""
-        return canonical_json(vars(self))
 
 
 class EvmLedger:
@@ -98,6 +63,8 @@ class EvmLedger:
         How attestations are had; without it sumcheck bundles cannot be submitted.
     wait : float
         Seconds to wait for confirmations.
+    span : int
+        Blocks asked for at once; some nodes refuse more than a few.
 
     Attributes
     ----------
@@ -124,10 +91,11 @@ class EvmLedger:
         confirmations: int = 12,
         attesters: Attesters | None = None,
         wait: float = 600.0,
+        span: int = SPAN,
     ) -> None:
         self.node = node
         self._wait = wait
-        self._mirror = Mirror(node, contract, first, confirmations)
+        self._mirror = Mirror(node, contract, first, confirmations, span)
         self._contract = node.contract(contract)
         self._accounts: dict[str, ChainAccount] = {}
         self.attesters = attesters
@@ -277,16 +245,9 @@ class EvmLedger:
         block = self.node.block(event.block)
         if block is None:
             raise ChainUnavailable(f"block {event.block} was taken back")
-        chain = self._mirror.chain
-        return ChainReceipt(
-            index,
-            event.entry.digest,
-            chain.id,
-            chain.contract,
-            event.transaction,
-            block.digest,
-            block.number,
-        )
+        chain, digest = self._mirror.chain, event.entry.digest
+        where = (event.transaction, block.digest, block.number)
+        return ChainReceipt(index, digest, chain.id, chain.contract, *where)
 
     def credited(self, receipt: ChainReceipt) -> int:
         """Return what the proof of a receipt has earned."""
@@ -336,28 +297,21 @@ class EvmLedger:
     def audit(self, verify: Verify | None = None) -> AuditReport:
         """Read the whole chain again and compare; see `ledger.evm.audit.audit`."""
         known = self._mirror
-        fresh = Mirror(self.node, known.contract, known.first, known.confirmations)
+        fresh = Mirror(self.node, known.contract, known.first, known.confirmations, known.span)
         return audit(fresh, self._blobs, verify)
 
     def _opened(self, task: str) -> Event:
         self.task(task)
         return next(e for e in self._mirror.events if e.digest == task and e.pins is not None)
 
-    def _pins(self, body: TaskOpen, circuit_file: bytes, verifier: str) -> Pins:
-        circuit = decode_circuit(circuit_file)
-        manifest_name = self.state.testsets[body.testset].terms.manifest
-        manifest = Manifest.from_bytes(self._blobs.get(manifest_name))
-        if not isinstance(circuit, Circuit) or circuit.digest != body.circuit:
-            raise BadPins("the circuit file is not that of the task's circuit")
-        if manifest.testset_id != body.testset:
-            raise BadPins("the manifest is not that of the task's test set")
-        return pins_of(circuit, manifest, verifier)
+    def _pins(self, body: TaskOpen, circuit: bytes, verifier: str) -> Pins:
+        manifest = self.state.testsets[body.testset].terms.manifest
+        return read_pins(body, circuit, self._blobs.get(manifest), verifier)
 
     def _evidence(self, bundle: bytes, entry: SignedEntry) -> Evidence:
         body = entry.body
         if isinstance(body, ProofSubmit) and body.statement.backend == "halo2":
-            read = Bundle.decode(bundle)
-            return Halo2Evidence(read.proofs, canonical_json(read.circuit))
+            return Halo2Evidence.of(bundle)
         signatures = self.attesters(bundle, entry) if self.attesters else ()
         return Attested(attest.in_order(self._mirror.chain, entry, signatures))
 

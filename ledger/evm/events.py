@@ -93,6 +93,8 @@ def read(contract: Contract, log: Any, state: State, chain: Chain) -> Event:
     ChainDisagrees
         If the contract announced what is no entry.
     """
+    if log["address"] != contract.address:
+        raise ChainDisagrees(f"the node showed an event of another contract, {log['address']}")
     name = _names().get(bytes(log["topics"][0]))
     if name is None:
         raise ChainDisagrees(f"the contract announced something unknown: {log['topics'][0].hex()}")

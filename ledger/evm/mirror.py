@@ -27,9 +27,7 @@ from ledger.records import Accepted
 from ledger.rules import apply
 from ledger.state import State
 
-_RANGE = 2000
-"""Blocks asked for at once; nodes refuse more than some thousands."""
-
+SPAN = 2000
 _TRIES = 5
 """A chain whose head changes faster than this is asked about cannot be followed."""
 
@@ -57,6 +55,8 @@ class Mirror:
         Number of the block that has its genesis.
     confirmations : int
         Blocks that must follow a block before it counts.
+    span : int
+        Blocks asked for at once; some nodes refuse more than a few.
 
     Attributes
     ----------
@@ -70,6 +70,7 @@ class Mirror:
     contract: str
     first: int
     confirmations: int
+    span: int = SPAN
     events: list[Event] = field(default_factory=list)
     rollbacks: int = 0
     _points: list[_Point] = field(default_factory=list)
@@ -114,7 +115,7 @@ class Mirror:
             start = self.first if self._at is None else self._at.number + 1
             goal = self.node.head().number - self.confirmations
             while start <= goal:
-                end = min(goal, start + _RANGE - 1)
+                end = min(goal, start + self.span - 1)
                 if not self._read(start, end):
                     break
                 start = end + 1

@@ -233,6 +233,9 @@ def _named(**details: object) -> Iterator[None]:
         raise refusal(bytes.fromhex(data.removeprefix("0x"))) from None
     except TimeExhausted:
         raise ChainUnavailable(f"not mined within {WAIT:.0f} s", **details) from None
-    except (Web3Exception, requests.RequestException, OSError) as error:
+    except Web3Exception as error:
+        raise ChainUnavailable(f"the node refuses: {error}", **details) from None
+    except (requests.RequestException, OSError) as error:
+        # Their text has the node's URL in it, and that often a key to it.
         kind = type(error).__name__
-        raise ChainUnavailable(f"the node does not serve: {kind}: {error}", **details) from None
+        raise ChainUnavailable(f"the node cannot be reached: {kind}", **details) from None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from circuits.artefact_files import decode_circuit
 from circuits.encoding import is_hex
 from circuits.halo2.circuit import Circuit
 from circuits.testset import Manifest
 from ledger.checks import NOTHING
+from ledger.entries import TaskOpen
 from ledger.errors import BadPins
 from ledger.evm_keys import keccak256
 
@@ -82,3 +84,21 @@ def pins_of(circuit: Circuit, manifest: Manifest, verifier: str) -> Pins:
         in_range=circuit.in_range,
         shards=keccak256(bytes.fromhex(points)).hex(),
     )
+
+
+def read_pins(terms: TaskOpen, circuit: bytes, manifest: bytes, verifier: str) -> Pins:
+    """Return the parameters of a task from its two public files.
+
+    Raises
+    ------
+    BadPins
+        If a file is not the one that the task names.
+    CorruptedArtefact, WrongVersion, ShapeMismatch
+        If a file cannot be used.
+    """
+    read, committed = decode_circuit(circuit), Manifest.from_bytes(manifest)
+    if not isinstance(read, Circuit) or read.digest != terms.circuit:
+        raise BadPins("the circuit file is not that of the task's circuit")
+    if committed.testset_id != terms.testset:
+        raise BadPins("the manifest is not that of the task's test set")
+    return pins_of(read, committed, verifier)

@@ -24,6 +24,15 @@ Reading needs no authentication. What is written comes as signed requests (RFC 9
 registered identities. Every error has one form, with a code that does not change."""
 
 
+_SIGNATURE = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Signature",
+    "description": "RFC 9421, with Signature-Input, over @method, @path, @query and "
+    "content-digest; created, expires, nonce, keyid (the identity) and tag.",
+}
+
+
 class Runs(Protocol):
     """What an application starts and stops."""
 
@@ -103,6 +112,7 @@ def describe_errors(app: FastAPI) -> None:
                         answers[status]["content"] = shape
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        document["components"]["securitySchemes"] = {"requestSignature": _SIGNATURE}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

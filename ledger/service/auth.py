@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import heapq
 import hmac
 import secrets
 import time
@@ -29,14 +28,14 @@ from http_message_signatures import (
 from circuits.encoding import digest, is_hex
 from circuits.errors import LedgerError
 from ledger import signatures
-from ledger.service.errors import BadRequestSignature, ClockSkew, Overloaded, ReplayedRequest
+from ledger.service.errors import BadRequestSignature, ClockSkew
+from ledger.service.nonces import Nonces
 from ledger.signatures import Signs
 
 COVERED = ("@method", "@path", "@query", "content-digest")
 _LABEL = "ledger"
 _NONCE_BYTES = 16
 _MAX_HEADER = 4096
-_REMEMBERED = 200_000
 
 
 def tag(origin: str) -> str:
@@ -176,42 +175,6 @@ class _Verifier(HTTPMessageVerifier):
 
     def validate_created_and_expires(self, sig_input: Any, max_age: Any = None) -> None:  # noqa: ARG002
         self._check_times(sig_input.params)
-
-
-class Nonces:
-    """The nonces of signatures that are still valid.
-
-    Parameters
-    ----------
-    limit : int
-        Most that are remembered.
-    """
-
-    def __init__(self, limit: int = _REMEMBERED) -> None:
-        self._limit = limit
-        self._known: set[tuple[str, str]] = set()
-        self._ends: list[tuple[float, tuple[str, str]]] = []
-
-    def use(self, identity: str, nonce: str, end: float, now: float) -> None:
-        """Use a nonce up until `end`.
-
-        Raises
-        ------
-        ReplayedRequest
-            If it is used up already.
-        Overloaded
-            If there are too many to remember.
-        """
-        while self._ends and self._ends[0][0] < now:
-            self._known.discard(heapq.heappop(self._ends)[1])
-        pair = (identity, nonce)
-        if pair in self._known:
-            raise ReplayedRequest("this signed request was seen before; sign it anew")
-        # None may be forgotten before its time, so that it is the newcomer who waits.
-        if len(self._known) >= self._limit:
-            raise Overloaded("too many signed requests at a time", self._ends[0][0] - now)
-        self._known.add(pair)
-        heapq.heappush(self._ends, (end, pair))
 
 
 class Authenticator:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from circuits.bundle import MAX_BYTES as BUNDLE_BYTES
 from circuits.encoding import read_bytes
 from circuits.errors import ProofRejected
-from ledger.embedded.blobs import Blobs
-from ledger.entries import ProofSubmit, Slash
+from ledger.entries import NOTHING, ProofSubmit, Slash
 from ledger.envelope import SignedEntry
 from ledger.errors import MalformedEntry, MissingBlob, NoFault
 from ledger.ledger import Ledger
-from ledger.provenance.trace import trace
 from ledger.records import Accepted, InvalidReveal, TaskPins
 from ledger.rules import apply
 from ledger.service import views
 from ledger.service.catalogue import Catalogue, Kind
 from ledger.service.errors import NotFound
+from ledger.service.jobs import Job, Placed
 from ledger.service.keeper import Keeper
-from ledger.service.queue import Job, Placed
 from ledger.service.schemas import Entries, ReleaseInfo, TaskInfo
 from ledger.service.spool import Spool
+from ledger.service.tracing import follow_back
 from ledger.service.verify import Job as VerifyJob
 from ledger.service.verify import Outcome, Reveal
 from ledger.service.workers import JobFailed, Workers
@@ -35,8 +32,6 @@ from ledger.tlog.receipt import Receipt
 from verifier.verdict import Check, Verdict
 
 T = TypeVar("T")
-
-_TURN = 500
 
 
 class Book:
@@ -165,15 +160,9 @@ class Book:
         UnknownRelease, AmbiguousRelease, TraceTooLarge
             If it cannot be followed.
         """
-        # One at a time, since each reads the whole log; and in turns, so that others have theirs.
+        # One at a time, since each reads the whole log.
         async with self._tracing:
-            note, state = await self._keeper.run(lambda ledger: (ledger.checkpoint(), ledger.state))
-            entries: list[SignedEntry] = []
-            while len(entries) < state.size:
-                start, count = len(entries), min(_TURN, state.size - len(entries))
-                entries += await self._keeper.run(partial(_entries, start, count))
-            log = _Snapshot(note, state, entries, Blobs(self._folder))
-            return (await asyncio.to_thread(trace, log, model)).to_dict()
+            return await follow_back(self._keeper, self._folder, model)
 
     async def blob(self, digest: str) -> bytes:
         """Return a blob that the ledger has."""
@@ -210,14 +199,14 @@ class Book:
 
     async def append(self, entry: SignedEntry) -> Receipt:
         """Append an entry, with those of its blobs that its author has put."""
-        if isinstance(entry.body, Slash) and entry.body.blob in entry.body.blobs:
-            await self._screen(entry, entry.body)
-        paths = {name: self._spool.find(entry.signer, name) for name in entry.body.blobs}
-        blobs = await asyncio.to_thread(
-            lambda: tuple(path.read_bytes() for path in paths.values() if path is not None)
-        )
+        body, names = entry.body, list(entry.body.blobs)
+        if isinstance(body, Slash) and body.blob != NOTHING:
+            names.append(body.blob)
+            await self._screen(entry, body)
+        paths = [path for name in names if (path := self._spool.find(entry.signer, name))]
+        blobs = await asyncio.to_thread(lambda: tuple(path.read_bytes() for path in paths))
         receipt = await self._keeper.append(entry, blobs)
-        for name in paths:
+        for name in names:
             self._spool.discard(entry.signer, name)
         self._grown()
         return receipt
@@ -250,7 +239,7 @@ class Book:
     # What the queue asks.
 
     async def admit(self, entry: SignedEntry) -> tuple[Placed | None, TaskPins | None]:
-        """Ask the rules about a submission; see `queue.Book`."""
+        """Ask the rules about a submission; see `jobs.Book`."""
         body = _proof(entry)
 
         def ask(ledger: Ledger, catalogue: Catalogue) -> tuple[Placed | None, TaskPins | None]:
@@ -277,7 +266,7 @@ class Book:
         return VerifyJob(job.bundle, BUNDLE_BYTES, pins)
 
     async def log(self, job: Job, pins: TaskPins, outcome: Outcome | JobFailed) -> Placed:
-        """Log a verified proof, or record why it is refused; see `queue.Book`."""
+        """Log a verified proof, or record why it is refused; see `jobs.Book`."""
         if isinstance(outcome, JobFailed):
             raise outcome
 
@@ -296,29 +285,6 @@ class Book:
         placed = await self._keeper.run(write)
         self._grown()
         return placed
-
-
-def _entries(start: int, count: int, ledger: Ledger) -> list[SignedEntry]:
-    return ledger.entries(start, count)
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """A ledger at one moment, for a trace that takes its time."""
-
-    note: str
-    state: State
-    log: list[SignedEntry]
-    blobs: Blobs
-
-    def checkpoint(self) -> str:
-        return self.note
-
-    def entries(self) -> list[SignedEntry]:
-        return self.log
-
-    def blob(self, digest: str) -> bytes:
-        return self.blobs.get(digest)
 
 
 def _placed(ledger: Ledger, index: int) -> Placed:

@@ -7,6 +7,7 @@ refuses, costs a client who wants its cosignature some time, and nobody else any
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -50,6 +51,8 @@ class Validator:
         Consecutive failures.
     rest_until : float
         Not asked again before that.
+    grown : asyncio.Event
+        Whether there is a checkpoint that it was not asked for.
     """
 
     key: VerifierKey
@@ -57,6 +60,7 @@ class Validator:
     size: int = 0
     failures: int = 0
     rest_until: float = 0.0
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Cosigner:
     places: int = 32
     _waiting: int = 0
     _notes: dict[int, str] = field(default_factory=dict)
-    _grown: asyncio.Event = field(default_factory=asyncio.Event)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
@@ -106,7 +110,8 @@ class Cosigner:
 
     def grown(self) -> None:
         """Say that there is a new checkpoint."""
-        self._grown.set()
+        for validator in self.validators:
+            validator.grown.set()
 
     def cosigned(self, size: int, note: str) -> str:
         """Return a checkpoint with the cosignatures that are there."""
@@ -154,47 +159,44 @@ class Cosigner:
             return found
 
     async def run(self) -> None:
-        """Ask, for as long as the service runs."""
-        self._grown.set()
-        async with httpx.AsyncClient(
-            timeout=_ANSWER_SECONDS, follow_redirects=False, trust_env=False
-        ) as client:
-            while True:
-                await self._wait()
-                note = await self.newest()
-                size = Checkpoint.parse(Note.parse(note).text).size
-                lines = await asyncio.gather(
-                    *(self._ask(client, v, size, note) for v in self.validators if self._due(v))
-                )
-                await self._keep(size, note, [text for text in lines if text is not None])
-                # Checkpoints that come in quick succession share the next round.
-                await asyncio.sleep(_ROUND_PAUSE)
+        """Ask, for as long as the service runs; each validator at its own pace."""
+        self.grown()
+        async with (
+            httpx.AsyncClient(
+                timeout=_ANSWER_SECONDS, follow_redirects=False, trust_env=False
+            ) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for validator in self.validators:
+                group.create_task(self._follow(client, validator))
+            # Without a validator there is nothing to do, which is no reason to stop.
+            await asyncio.Event().wait()
 
-    def _due(self, validator: Validator) -> bool:
-        return validator.rest_until <= time.monotonic()
-
-    async def _wait(self) -> None:
-        """Wait for a new checkpoint, or for the end of a failed validator's rest."""
-        failed = [v.rest_until for v in self.validators if v.failures]
-        timeout = max(0.0, min(failed) - time.monotonic()) if failed else None
-        try:
-            async with asyncio.timeout(timeout):
-                await self._grown.wait()
-        except TimeoutError:
-            return
-        self._grown.clear()
+    async def _follow(self, client: httpx.AsyncClient, validator: Validator) -> None:
+        while True:
+            await _wait(validator)
+            note = await self.newest()
+            size = Checkpoint.parse(Note.parse(note).text).size
+            text = await self._ask(client, validator, size, note)
+            if text is not None:
+                await self._keep(size, note, text)
+            # Checkpoints that come in quick succession share the next round.
+            await asyncio.sleep(_ROUND_PAUSE)
 
     async def _ask(
         self, client: httpx.AsyncClient, validator: Validator, size: int, note: str
     ) -> str | None:
         """Return the note with the validator's cosignature, or None."""
         try:
-            found = await self._exchange(client, validator, size, note)
-        except (httpx.HTTPError, LedgerError) as error:
+            # The client's own limit is for one piece of an answer, and pieces can be many.
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await self._exchange(client, validator, size, note)
+        except (httpx.HTTPError, LedgerError, TimeoutError) as error:
             validator.failures += 1
             pause = min(_LONGEST_PAUSE, 0.25 * 2**validator.failures)
             validator.rest_until = time.monotonic() + pause
-            _log.warning("validator %s: %s", validator.key.name, error)
+            why = "no answer in time" if isinstance(error, TimeoutError) else error
+            _log.warning("validator %s: %s", validator.key.name, why)
             return None
         validator.failures, validator.rest_until, validator.size = 0, 0.0, size
         return found
@@ -224,16 +226,13 @@ class Cosigner:
                 validator.size = conflict.size
         raise NotCosigned(f"validator {validator.key.name} cannot say where it is", 1)
 
-    async def _keep(self, size: int, note: str, cosigned: list[str]) -> None:
-        if not cosigned:
-            return
-        merged = Note.parse(self._notes.get(size, note))
-        for text in cosigned:
-            merged = merged.add(Note.parse(text).signatures)
+    async def _keep(self, size: int, note: str, cosigned: str) -> None:
+        merged = Note.parse(self._notes.get(size, note)).add(Note.parse(cosigned).signatures)
         self._notes[size] = merged.encode()
         self._forget()
-        data = canonical_json([self._notes[s] for s in sorted(self._notes)])
-        await asyncio.to_thread(write_atomic, self.path, data)
+        async with self._writing:
+            data = canonical_json([self._notes[s] for s in sorted(self._notes)])
+            await asyncio.to_thread(write_atomic, self.path, data)
         async with self._changed:
             self._changed.notify_all()
 
@@ -248,6 +247,17 @@ class Cosigner:
     def _cosigners(self, note: str) -> int:
         parsed = Note.parse(note)
         return sum(cosigned_at(parsed, key) is not None for key in self.keys)
+
+
+async def _wait(validator: Validator) -> None:
+    """Wait for a new checkpoint, or for the end of the rest of a validator that failed."""
+    pause = validator.rest_until - time.monotonic() if validator.failures else None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(None if pause is None else max(0.0, pause)):
+            await validator.grown.wait()
+    validator.grown.clear()
+    # What came meanwhile is no reason to ask it earlier.
+    await asyncio.sleep(max(0.0, validator.rest_until - time.monotonic()))
 
 
 async def _limited(response: httpx.Response) -> bytes:

@@ -23,10 +23,16 @@ from ledger.embedded.tiles import TileReader, Tiles, folder_fetch
 from ledger.embedded.tree import Tree
 from ledger.entries import Genesis, ProofSubmit
 from ledger.envelope import SignedEntry
-from ledger.errors import LedgerBusy, LedgerCorrupt, MissingBlob, StorageFailed
+from ledger.errors import (
+    LedgerBusy,
+    LedgerCorrupt,
+    LedgerRolledBack,
+    MissingBlob,
+    StorageFailed,
+)
 from ledger.records import Vouched
 from ledger.rules import apply
-from ledger.service.errors import Busy, Unreachable
+from ledger.service.errors import Busy, LogForked, Unreachable
 from ledger.service.remote_log import RemoteLog
 from ledger.service.verify import Job, Outcome
 from ledger.service.workers import JobFailed, Workers
@@ -36,7 +42,7 @@ from ledger.tlog.note import Checkpoint
 _CHUNK = 256
 _FAULT = "fault.json"
 
-# Not the log's fault: tried again later. Everything else is.
+# What a verification may end with that is not the log's fault: it is tried again later.
 _PASSING = (Busy, Unreachable, ResourceError, SrsError, LedgerBusy, StorageFailed, MissingBlob)
 _PASSING_CODES = frozenset({"SRS_MISSING", "SRS_INVALID", "WORKER_FAILED", "OUT_OF_MEMORY"})
 
@@ -127,26 +133,25 @@ class Follower:
         Raises
         ------
         ZkpotError
-            If it cannot be done now. If it is the log's fault, `fault` says so for ever.
+            If it cannot be done now. If it is the log's fault, as what it has signed shows, then
+            `fault` says so for ever.
         """
         if self.fault is not None:
             raise LedgerCorrupt(f"the log is not followed any more: {self.fault.message}")
         if not self._loaded:
             self._load()
-        note = ""
         try:
             note = self.remote.checkpoint()
-            target = Checkpoint.open(note, self.remote.key)
-            while self.size < target.size:
-                note = self._next(note, target)
-                self._take(note)
-            if self.tree.root(target.size) != target.root:
-                raise LedgerCorrupt(f"checkpoint {target.size} is not that of the entries")
-        except _PASSING:
+        except (LogForked, LedgerRolledBack) as error:
+            self._refuse(error, "")
             raise
-        except ZkpotError as error:
-            self._refuse(error, note)
-            raise
+        target = Checkpoint.open(note, self.remote.key)
+        while self.size < target.size:
+            self._take(self._next(note, target))
+        if self.tree.root(target.size) != target.root:
+            forked = LogForked(f"checkpoint {target.size} is not that of the entries")
+            self._refuse(forked, note)
+            raise forked
         return self.size
 
     def _load(self) -> None:
@@ -170,18 +175,15 @@ class Follower:
 
     def _take(self, note: str) -> None:
         """Verify the entries up to a checkpoint, and keep them."""
-        checkpoint = Checkpoint.open(note, self.remote.key)
-        start, state, frontier = self.size, self.state, self.tree.frontier
-        added: list[bytes] = []
-        for data in Tiles(self.remote.fetch, checkpoint.size).entries(start):
-            entry = SignedEntry.decode(data)
-            state = apply(state, entry, self._vouch(state, entry))
-            frontier = frontier.append(leaf_hash(data))
-            added.append(data)
-        if (frontier.size, frontier.root) != (checkpoint.size, checkpoint.root):
-            raise LedgerCorrupt(f"the entries are not those of checkpoint {checkpoint.size}")
-        if (state.origin, state.operator) != (self.remote.key.name, self.remote.key.public):
-            raise LedgerCorrupt(f"this is no ledger of {self.remote.key}")
+        start, checkpoint = self.size, Checkpoint.open(note, self.remote.key)
+        added = self._fetch(checkpoint)
+        try:
+            state = self._verify(added)
+        except _PASSING:
+            raise
+        except ZkpotError as error:
+            self._refuse(error, note)
+            raise
         with self.lock:
             for data in added:
                 self.tree.append(leaf_hash(data))
@@ -193,6 +195,29 @@ class Follower:
             self._loaded = True
             self.state, self.note = state, note
             self.lock.notify_all()
+
+    def _fetch(self, checkpoint: Checkpoint) -> list[bytes]:
+        """Return the new entries under a checkpoint: what the log has signed for, and no more.
+
+        Anybody on the way can send something else; only what is signed can be held against it.
+        """
+        frontier, added = self.tree.frontier, []
+        for data in Tiles(self.remote.fetch, checkpoint.size).entries(self.size):
+            frontier = frontier.append(leaf_hash(data))
+            added.append(data)
+        if (frontier.size, frontier.root) != (checkpoint.size, checkpoint.root):
+            raise LedgerCorrupt(f"what came are not the entries of checkpoint {checkpoint.size}")
+        return added
+
+    def _verify(self, added: list[bytes]) -> State:
+        """Return what entries amount to, having verified everything."""
+        state = self.state
+        for data in added:
+            entry = SignedEntry.decode(data)
+            state = apply(state, entry, self._vouch(state, entry))
+        if (state.origin, state.operator) != (self.remote.key.name, self.remote.key.public):
+            raise LedgerCorrupt(f"this is no ledger of {self.remote.key}")
+        return state
 
     def _vouch(self, state: State, entry: SignedEntry) -> Vouched:
         """Fetch what an entry names, and verify what it claims."""
@@ -220,7 +245,11 @@ class Follower:
         try:
             self._blobs.get(name)
         except (MissingBlob, LedgerCorrupt):
-            self._blobs.put(self.remote.blob(name))
+            try:
+                self._blobs.put(self.remote.blob(name))
+            except LedgerCorrupt as error:
+                # Anybody on the way can change it.
+                raise MissingBlob(error.message, digest=name) from None
 
     def _refuse(self, error: ZkpotError, note: str) -> None:
         fault = Fault(self.size, error.code, error.message, note)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from circuits.errors import MissingArtefact, ProofRejected, ZkpotError
+from circuits.encoding import parse_json
+from circuits.errors import CorruptedArtefact, MissingArtefact, ProofRejected, ZkpotError
 from ledger import errors as _ledger_errors  # noqa: F401  (so that its classes are known)
 from ledger.service.auth import Message, sign_request
 from ledger.service.errors import Busy, Refused, ServiceError, TooLarge, Unreachable
@@ -158,8 +158,8 @@ def _limited(response: httpx.Response, limit: int) -> bytes:
 
 def _object(data: bytes, target: str) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
+        found = parse_json(data, "answer")
+    except CorruptedArtefact:
         found = None
     if not isinstance(found, dict):
         raise Unreachable(f"the answer at {target} is no JSON object")
@@ -169,9 +169,9 @@ def _object(data: bytes, target: str) -> dict[str, Any]:
 def _error(response: httpx.Response, content: bytes) -> ZkpotError:
     """Return the error that a server answered with, as the class of its code where there is one."""
     try:
-        told = json.loads(content)["error"]
+        told = parse_json(content, "answer")["error"]
         code, message = str(told["code"]), str(told["message"])[:_MESSAGE]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (CorruptedArtefact, KeyError, TypeError):
         code, message = "", ""
     if not _CODE.fullmatch(code):
         code, message = "UNREACHABLE", f"the server answers with status {response.status_code}"

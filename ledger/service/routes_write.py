@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,14 +20,15 @@ router = APIRouter()
 
 _ENTRY_TYPE = "application/json"
 _BLOB_TYPE = "application/octet-stream"
-_ENTRY_BODY = {
+_SIGNED: dict[str, Any] = {"security": [{"requestSignature": []}]}
+_ENTRY_BODY = _SIGNED | {
     "requestBody": {
         "required": True,
         "description": "The canonical encoding of a signed entry, with an RFC 9421 signature.",
         "content": {_ENTRY_TYPE: {"schema": {"type": "object"}}},
     }
 }
-_BLOB_BODY = {
+_BLOB_BODY = _SIGNED | {
     "requestBody": {
         "required": True,
         "content": {_BLOB_TYPE: {"schema": {"type": "string", "format": "binary"}}},

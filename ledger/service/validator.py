@@ -133,11 +133,12 @@ class Validator:
 
     def _require_verified(self, note: str, wake: Callable[[], None]) -> None:
         follower = self.follower
+        self.witness.opened(note)
         try:
             checkpoint = Checkpoint.open(note, follower.remote.key)
-        except BadNote:
-            # The witness says what is wrong with it.
-            return
+        except BadNote as error:
+            # A witness signs what else a log puts into a checkpoint. Here nobody verified that.
+            raise NotConsistent(error.message) from None
         with follower.lock:
             if follower.fault is None and follower.size < checkpoint.size:
                 wake()

@@ -11,7 +11,7 @@ from ledger.envelope import SignedEntry
 from ledger.records import Task
 from ledger.rules import phases
 from ledger.service.catalogue import Catalogue
-from ledger.service.queue import Job, Placed
+from ledger.service.jobs import Job, Placed
 from ledger.service.schemas import (
     DataInfo,
     Deadlines,

@@ -246,6 +246,10 @@ class Witness:
         path = self._path(origin, "evidence.json")
         return Evidence.decode(path.read_bytes()) if path.exists() else None
 
+    def opened(self, note: str) -> Checkpoint:
+        """Return a checkpoint of a log that is watched; raises as `add_checkpoint`."""
+        return self._opened(note)[1]
+
     def _opened(self, note: str) -> tuple[Note, Checkpoint]:
         """Return a note with its log's signatures only, and its checkpoint."""
         try:

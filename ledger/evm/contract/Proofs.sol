@@ -40,6 +40,9 @@ abstract contract Proofs is Tasks {
     uint256 private constant _HALF_ORDER =
         0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
+    /// So that no statement outgrows what an entry can hold (ledger.envelope.MAX_ENTRY_BYTES).
+    uint256 private constant _MOST_SHARDS = 4096;
+
     bool public allowInsecureSrs;
     mapping(address => bool) public attester;
     uint32 public threshold;
@@ -168,7 +171,8 @@ abstract contract Proofs is Tasks {
         for (uint256 i = 0; i < claim.shardCorrect.length; i++) total += claim.shardCorrect[i];
         _requireCount(claim.correct, 0);
         if (
-            total != claim.correct || !Canonical.isTable(claim.confusion)
+            total != claim.correct || claim.shardCorrect.length > _MOST_SHARDS
+                || !Canonical.isTable(claim.confusion)
                 || !Canonical.isTable(claim.groups) || !Canonical.isTable(claim.perClass)
         ) revert MalformedEntry();
     }

@@ -78,6 +78,9 @@ abstract contract Tasks is Base {
     /// Fixed for ever by the genesis entry.
     mapping(address => bool) public taskOwner;
     uint64 public maxPool;
+    /// Units granted at the start and in the pools of all tasks: so that no balance ever grows
+    /// beyond what JSON carries exactly.
+    uint256 public promised;
 
     mapping(bytes32 => Testset) public testsets;
     mapping(bytes32 => Task) internal _tasks;
@@ -111,9 +114,11 @@ abstract contract Tasks is Base {
         Testset storage testset = testsets[terms.testset];
         if (testset.evaluator == address(0)) revert UnknownTestset();
         if (testset.opened) revert WrongPhase();
-        if (terms.policy.openings > testset.openings || terms.policy.pool > maxPool) {
-            revert OverBudget();
-        }
+        promised += terms.policy.pool;
+        if (
+            terms.policy.openings > testset.openings || terms.policy.pool > maxPool
+                || promised >= Ladder.LIMIT
+        ) revert OverBudget();
         _checkPins(terms.sumcheck, halo2);
         id = Digests.ofTask(origin, msg.sender, nonce, terms);
         Task storage task = _tasks[id];

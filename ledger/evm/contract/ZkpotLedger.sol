@@ -53,6 +53,7 @@ contract ZkpotLedger is Proofs {
             minted += grants[i];
         }
         _requireCount(minted, 0);
+        promised = minted;
         (registered[msg.sender], nonces[msg.sender], size) = (true, 1, 1);
         emit Genesis(
             0,

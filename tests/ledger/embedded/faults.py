@@ -39,8 +39,10 @@ class Writes:
         number = len(self.names)
         self.names.append(name)
         self._reached(number, name, "before")
-        yield
-        self._reached(number, name, "after")
+        try:
+            yield
+        finally:
+            self._reached(number, name, "after")
 
 
 @contextlib.contextmanager

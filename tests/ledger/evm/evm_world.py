@@ -79,7 +79,8 @@ def account(number):
 
 OPERATOR, EVALUATOR, ALICE, BOB, STRANGER = (account(n) for n in range(5))
 ATTESTERS = tuple(account(n) for n in (5, 6, 7))
-POOR = ChainAccount.from_secret(bytes(31) + b"\x63")
+POOR_SECRET = bytes(31) + b"\x63"
+POOR = ChainAccount.from_secret(POOR_SECRET)
 
 CHARTER = Charter(
     number=0,

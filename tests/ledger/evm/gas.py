@@ -5,6 +5,7 @@ The same numbers on every machine: the chain, the accounts and the proofs are al
 
 from __future__ import annotations
 
+from circuits.halo2.proof import instances
 from ledger import entries
 from ledger.evm.artefact import ledger_contract
 from ledger.evm.deploy import deploy_verifier
@@ -45,15 +46,10 @@ def _sumcheck():
     yield "model.commit", gas(ALICE, commitment(ledger.origin, ALICE, task, "m"))
     ledger.commit(BOB, task, "n")
     yield "testset.release", gas(EVALUATOR, entries.TestsetRelease(task, 0))
-    entry = ledger.submission(ALICE, task, "m", 5)
-    evidence = ledger.attested(entry)
-    yield (
-        "proof.submit, sumcheck, 2 attesters, with credit",
-        ledger.push(ALICE, entry, evidence).gas,
-    )
-    entry = ledger.submission(BOB, task, "n", 8)
-    evidence = ledger.attested(entry, ATTESTERS)
-    yield "proof.submit, sumcheck, 3 attesters, with credit", ledger.push(BOB, entry, evidence).gas
+    for who, model, correct, count in ((ALICE, "m", 5, 2), (BOB, "n", 8, 3)):
+        entry = ledger.submission(who, task, model, correct)
+        submitted = ledger.push(who, entry, ledger.attested(entry, ATTESTERS[:count]))
+        yield f"proof.submit, sumcheck, {count} attesters, with credit", submitted.gas
     yield "transfer", gas(ALICE, entries.Transfer(BOB.public, 1))
 
 
@@ -70,13 +66,10 @@ def _halo2():
     yield f"proof.submit, halo2, {shards} shards, with credit", submitted.gas
     place = ledger.node.contract(verifier.address).address
     contract = ledger.node.web3.eth.contract(place, abi=world.verifier.abi)
-    context = int(said.context, 16)
-    instances = [said.shard_correct[0], 3, context >> 128, context % 2**128, world.circuit.in_range]
-    function = contract.functions.verifyProof(world.bundle.proofs[0], instances)
-    yield (
-        "of that, one shard by the verifier alone",
-        ledger.node.send(ALICE, function, ENOUGH_GAS).gas,
-    )
+    public = instances(world.circuit, correct=2, samples=3, context=said.context)
+    function = contract.functions.verifyProof(world.bundle.proofs[0], public)
+    alone = ledger.node.send(ALICE, function, ENOUGH_GAS)
+    yield "one shard, by the verifier alone", alone.gas
 
 
 def table() -> str:

@@ -113,7 +113,7 @@ class Halo2World:
 
     @property
     def evidence(self) -> Halo2Evidence:
-        return Halo2Evidence(self.bundle.proofs, canonical_json(self.bundle.circuit))
+        return Halo2Evidence.of(self.bundle.encode())
 
 
 def make(modules: Path) -> None:

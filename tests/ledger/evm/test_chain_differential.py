@@ -19,6 +19,7 @@ from ledger.rules import apply
 from tests.ledger.evm.evm_world import (
     ALICE,
     BOB,
+    CHARTER,
     DATA,
     EVALUATOR,
     OPERATOR,
@@ -31,13 +32,16 @@ from tests.ledger.evm.evm_world import (
 )
 
 PEOPLE = (ALICE, BOB, EVALUATOR, OPERATOR, STRANGER)
+MOST = 2**53 - 1
 ROOTS = tuple(digest_of(name) for name in ("first", "second", "third"))
 SIZES = (8, 12, 5)
 POLICIES = (
     Policy(Fraction(1, 4), Fraction(1, 8), 700, 2, 3),
     Policy(Fraction(0), Fraction(1, 3), 10, 3, 2),
     Policy(Fraction(1, 2), Fraction(1, 100), 10_000, 1, 4),
-    Policy(Fraction(0), Fraction(1), 10_001, 2, 9),
+    Policy(Fraction(0), Fraction(1), 10, 2, 9),
+    Policy(Fraction(0), Fraction(1, 7), MOST, 2, 3),
+    Policy(Fraction(0), Fraction(1, 7), MOST - 2000, 2, 3),
 )
 
 # Somebody likely, and anybody.
@@ -52,7 +56,7 @@ model = st.sampled_from("mmn")
 steps = st.one_of(
     st.tuples(st.just("register"), st.sampled_from([STRANGER, STRANGER, ALICE])),
     st.tuples(st.just("data"), evaluator, root),
-    st.tuples(st.just("open"), owner, root, st.sampled_from([1, 1, 2]), st.integers(0, 3)),
+    st.tuples(st.just("open"), owner, root, st.sampled_from([1, 1, 2]), st.integers(0, 5)),
     *[st.tuples(st.just("commit"), someone, task, round_, model,
                 st.sampled_from([0, 0, 0, 1]))] * 3,
     *[st.tuples(st.just("release"), evaluator, task, round_)] * 2,
@@ -160,7 +164,7 @@ class Twins:
 @pytest.fixture(scope="module")
 def begun():
     """Two sets with a task each, one for contributors and one of two rounds."""
-    ledger = Ledger.deploy(grants={ALICE.public: 50})
+    ledger = Ledger.deploy(charter=replace(CHARTER, max_pool=MOST - 1), grants={ALICE.public: 50})
     for who, name in ((EVALUATOR, "evaluator"), (ALICE, "alice"), (BOB, "bob")):
         ledger.do(who, entries.IdentityRegister(name))
     tasks = []
@@ -179,7 +183,10 @@ def begun():
 TOUR = [
     (("data", EVALUATOR, 0), 0),  # registered already
     (("open", OPERATOR, 2, 1, 0), 0),  # of an unknown set
-    (("open", OPERATOR, 1, 1, 3), 0),  # over the budget
+    (("open", OPERATOR, 1, 1, 3), 0),  # over the set's budget
+    (("open", OPERATOR, 1, 1, 4), 0),  # over the charter's pool
+    (("open", OPERATOR, 1, 2, 5), 0),
+    (("open", OPERATOR, 1, 1, 5), 0),  # together more than there can be
     (("open", OPERATOR, 0, 1, 0), 0),  # of a set that has been opened
     (("open", ALICE, 1, 1, 0), 0),  # not authorised
     (("commit", ALICE, 1, 0, "n", 1), 0),  # with the context of another
@@ -203,7 +210,7 @@ TOUR = [
 
 @example(TOUR)
 @given(st.lists(st.tuples(steps, skew), min_size=8, max_size=14))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_contract_and_rules_agree(begun, told, story):
     ledger, state, tasks, snapshot = begun
     ledger.tester.revert_to_snapshot(snapshot)

@@ -19,7 +19,7 @@ from ledger.policy import Policy
 from ledger.state import nullifier
 from tests.ledger.evm.evm_world import ALICE, ATTESTERS, MAX_POOL, OPERATOR, TASK, digest_of
 
-QUICK = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MOST = 2**53 - 1
 
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from eth_account import Account
 from py_ecc import optimized_bn128 as bn
 
 from circuits.encoding import canonical_json
@@ -15,7 +16,16 @@ from ledger.evm.calls import call
 from ledger.evm.deploy import Deployed, deploy_verifier
 from ledger.evm.mirror import Mirror
 from ledger.evm.pins import NO_PINS
-from tests.ledger.evm.evm_world import ALICE, BOB, OPERATOR, STRANGER, Ledger, digest_of
+from tests.ledger.evm.evm_world import (
+    ALICE,
+    BOB,
+    OPERATOR,
+    POOR,
+    POOR_SECRET,
+    STRANGER,
+    Ledger,
+    digest_of,
+)
 from tests.ledger.evm.halo2_world import Halo2World
 
 R = bn.curve_order
@@ -314,3 +324,33 @@ class TestHostileVerifiers:
         mirror = Mirror(ledger.node, ledger.address, ledger.first, 0)
         mirror.refresh()
         assert mirror.state.size == before + 2
+
+    def test_code_that_is_exchanged(self, world):
+        """An account can point to other code later (EIP-7702); what was pinned is the code."""
+        ledger = Ledger.deploy()
+        both = [contract_of(ledger, ONE), contract_of(ledger, b"\x5b" + ONE)]
+        delegate(ledger, both[0])
+        prepared(ledger, world, verifier=POOR.address[2:].lower())
+        simulate(ledger, ALICE, world.submission(ledger), world.evidence)
+        delegate(ledger, both[1])
+        rejected("keys", ledger, world.submission(ledger), world.evidence)
+        delegate(ledger, both[0])
+        simulate(ledger, ALICE, world.submission(ledger), world.evidence)
+
+
+def delegate(ledger, address, who=POOR):
+    """Let a poor account run the code at an address, in a transaction that the operator pays."""
+    web3 = ledger.node.web3
+    place, chain = ledger.node.contract(address).address, web3.eth.chain_id
+    nonce = web3.eth.get_transaction_count(who.address)
+    allowed = Account.from_key(POOR_SECRET).sign_authorization(
+        {"chainId": chain, "address": place, "nonce": nonce}
+    )
+    transaction = {
+        "type": 4, "chainId": chain, "to": OPERATOR.address, "value": 0, "gas": 200_000,
+        "data": "0x", "nonce": web3.eth.get_transaction_count(OPERATOR.address), "authorizationList": [allowed],
+        "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 10**9,
+    }  # fmt: skip
+    raw, _ = OPERATOR.sign_transaction(transaction)
+    web3.eth.send_raw_transaction(raw)
+    assert len(ledger.node.code(who.address[2:].lower())) == 23

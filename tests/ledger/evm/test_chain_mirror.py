@@ -6,7 +6,6 @@ import pytest
 
 from ledger import entries
 from ledger.errors import ChainDisagrees, ChainUnavailable, InsufficientFunds
-from ledger.evm import mirror as mirror_module
 from ledger.evm.calls import call
 from ledger.evm.mirror import Mirror
 from ledger.evm.node import Node
@@ -63,12 +62,14 @@ class TestFollowing:
         assert mirror.state.balances[ALICE.public] == 516
         same(mirror, ledger)
 
-    def test_in_small_ranges(self, ready, monkeypatch):
+    @pytest.mark.parametrize("span", [1, 2, 5])
+    def test_in_small_ranges(self, ready, span):
         ledger, task = ready
         ledger.prove(ALICE, task, "m", 6)
         whole = follow(ledger)
-        monkeypatch.setattr(mirror_module, "_RANGE", 2)
-        assert follow(ledger).state == whole.state
+        mirror = Mirror(ledger.node, ledger.address, 0, 0, span)
+        mirror.refresh()
+        assert (mirror.state, mirror.entries) == (whole.state, whole.entries)
 
 
 class TestReorganisations:
@@ -230,6 +231,7 @@ class TestLies:
         (at(PROVEN, lambda log: word(log, 6, 1)), "digest"),  # of another statement
         (at(PROVEN, lambda log: word(log, 4, 1)), "WRONG_PHASE|WRONG_CONTEXT"),
         (at(GENESIS, lambda log: {**log, "topics": [bytes(32)]}), "unknown"),
+        (at(NAMED, lambda log: {**log, "address": BOB.address}), "another contract"),
         (at(GENESIS, lambda log: {**log, "data": log["data"][:-32]}), "no entry"),
     ])  # fmt: skip
     def test_each_is_found_by_name(self, told, lie, what):

@@ -277,7 +277,9 @@ class TestProofs:
         ledger, task = ready
         function = call(ledger.contract, ledger.submission(ALICE, task, "m", 6))
         nonce, id_, round_, claim, bundle, signatures = function.args
-        for correct, shards in ((6, [5]), (6, []), (9, [9]), (2**53, [2**53]), (0, [2**64 - 1, 1])):
+        wrong = ((6, [5]), (6, []), (9, [9]), (2**53, [2**53]), (0, [2**64 - 1, 1]),
+                 (6, [6] + [0] * 4096))  # fmt: skip
+        for correct, shards in wrong:
             changed = (*claim[:2], correct, shards, *claim[4:])
             function = ledger.contract.functions.submitAttested(
                 nonce, id_, round_, changed, bundle, signatures
@@ -353,7 +355,7 @@ wide = st.one_of(st.integers(1, 40), st.integers(MOST - 3, MOST), st.integers(1,
 @example((MOST - 1, MOST), (1, MOST), MOST, MOST, [MOST, MOST])
 @example((0, 1), (1, MOST), MOST, MOST, [MOST - 1, MOST])
 @example((0, 1), (MOST - 1, MOST), MOST, MOST, [MOST])
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_ladder_is_that_of_python(rich, minimum, eta, pool, samples, scores):
     """Every number may be as large as JSON carries; nothing overflows, and no unit differs."""
     ledger, snapshot = rich

@@ -173,3 +173,34 @@ class Contributor:
             if found["status"] in ("accepted", "refused"):
                 return dict(found)
             time.sleep(0.02)
+
+
+class Liar:
+    """Between the service and the client; what it changes is the test's to say."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.state = app.state
+        self.lies: dict[str, Callable[[bytes], bytes]] = {}
+        self.status: dict[str, int] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        lie = self.lies.get(scope.get("path", ""))
+        if scope["type"] != "http" or lie is None:
+            await self.app(scope, receive, send)
+            return
+        body = bytearray()
+        start: dict[str, Any] = {}
+
+        async def collect(message: Any) -> None:
+            start.update(message if message["type"] == "http.response.start" else {})
+            body.extend(message.get("body", b""))
+
+        await self.app(scope, receive, collect)
+        changed = lie(bytes(body))
+        headers = [(k, v) for k, v in start["headers"] if k != b"content-length"]
+        status = self.status.get(scope["path"], start["status"])
+        if 300 <= status < 400:
+            headers.append((b"location", changed))
+        await send({**start, "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": changed})

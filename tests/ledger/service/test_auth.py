@@ -12,9 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.evm_keys import EvmSigner
-from ledger.service.auth import Authenticator, Key, Message, Nonces, check_digest, sign_request
+from ledger.service.auth import Authenticator, Key, Message, check_digest, sign_request
 from ledger.service.errors import BadRequestSignature, RateLimited
 from ledger.service.limits import Rates
+from ledger.service.nonces import Nonces
 from tests.ledger.ledger_world import ALICE, BOB
 from tests.ledger.service.service_world import refused, signed
 

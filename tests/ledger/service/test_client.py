@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,6 +36,7 @@ from tests.ledger.service.service_world import (
     FAST,
     Caller,
     Contributor,
+    Liar,
     make_ledger,
     refused,
     run,
@@ -168,37 +168,6 @@ def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
 
 
 # --- a server that lies
-
-
-class Liar:
-    """Between the service and the client; what it changes is the test's to say."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.state = app.state
-        self.lies: dict[str, Callable[[bytes], bytes]] = {}
-        self.status: dict[str, int] = {}
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        lie = self.lies.get(scope.get("path", ""))
-        if scope["type"] != "http" or lie is None:
-            await self.app(scope, receive, send)
-            return
-        body = bytearray()
-        start: dict[str, Any] = {}
-
-        async def collect(message: Any) -> None:
-            start.update(message if message["type"] == "http.response.start" else {})
-            body.extend(message.get("body", b""))
-
-        await self.app(scope, receive, collect)
-        changed = lie(bytes(body))
-        headers = [(k, v) for k, v in start["headers"] if k != b"content-length"]
-        status = self.status.get(scope["path"], start["status"])
-        if 300 <= status < 400:
-            headers.append((b"location", changed))
-        await send({**start, "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": changed})
 
 
 @contextmanager

@@ -140,6 +140,23 @@ def test_data_charter_blobs_and_refusals(http: httpx.Client) -> None:
     assert http.get("/v1/refusals").json() == {"refusals": []}
 
 
+def test_whose_key_it_is(http: httpx.Client) -> None:
+    found = http.get("/v1/identities", params={"key": ALICE.public}).json()["identities"]
+    assert [who["name"] for who in found] == ["alice"]
+    assert http.get("/v1/identities", params={"key": NOBODY}).json() == {"identities": []}
+
+
+def test_models_and_where_they_come_from(http: httpx.Client) -> None:
+    assert http.get("/v1/releases").json() == {"releases": []}
+    model = SignedEntry.decode(
+        base64.b64decode(http.get("/v1/entries/10").json()["data"])
+    ).body.statement.model
+    trace = http.get(f"/v1/trace/{model}").json()["trace"]
+    assert trace["ledger"]["origin"] == ORIGIN
+    assert {"proof", "task", "testset", "identity"} <= {node["kind"] for node in trace["nodes"]}
+    assert error_of(http.get("/v1/trace/nobody")) == (404, "NOT_FOUND")
+
+
 def test_what_became_of_a_submission(http: httpx.Client) -> None:
     entry = http.get("/v1/entries/10").json()
     found = http.get(f"/v1/submissions/{entry['digest']}").json()

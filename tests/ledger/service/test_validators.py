@@ -11,10 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from circuits.errors import LedgerError
 from ledger import Checkpoint, IdentityRegister, Ledger, Receipt, Signer, VerifierKey
 from ledger.embedded.tiles import Tile, decode_bundle
 from ledger.embedded.transfer import import_
 from ledger.errors import LedgerRolledBack, NoQuorum
+from ledger.service.app import create_app as create_ledger_app
 from ledger.service.client import LedgerClient
 from ledger.service.config import Verification
 from ledger.service.cosign import Validator as Asked
@@ -28,8 +30,8 @@ from ledger.tlog.quorum import Quorum
 from ledger.tlog.wire import AddCheckpoint
 from ledger.tlog.witness import Witness
 from tests.ledger import ledger_world
-from tests.ledger.ledger_world import ALICE, BOB, OPERATOR, ORIGIN, statement, submission
-from tests.ledger.service.service_world import FAST, make_ledger, run, served, service_of
+from tests.ledger.ledger_world import ALICE, BOB, OPERATOR, ORIGIN, TASK, statement, submission
+from tests.ledger.service.service_world import FAST, Liar, make_ledger, run, served, service_of
 from tests.ledger.service.stand_in import StandIn
 
 KEY = VerifierKey(ORIGIN, OPERATOR.public)
@@ -220,3 +222,26 @@ def test_a_validators_copy_is_an_export_of_the_ledger(
     import_(watcher.folder / "log", tmp_path / "mirror", log=KEY)
     with Ledger.open(folder) as ledger, Ledger.open(tmp_path / "mirror") as mirror:
         assert validator.follower.state.digest == ledger.state.digest == mirror.state.digest
+
+
+def test_what_the_log_did_not_sign_is_not_held_against_it(
+    folder: Path, task: str, tmp_path: Path
+) -> None:
+    """Whoever sits between them can stop a validator, but not for longer than that."""
+    watcher = Watcher(tmp_path, "w.example")
+    liar = Liar(create_ledger_app(service_of(folder)))
+    with run(liar, FAST) as url:  # type: ignore[arg-type]
+        remote = RemoteLog(url, KEY, patience=0)
+        follower = Follower(watcher.folder / "log", remote, lambda _: None)  # type: ignore
+        for path, lie in (
+            ("/checkpoint", b"not signed"),
+            ("/tile/entries/000.p/10", b"\x00\x02{}" * 10),
+            (f"/v1/blobs/{TASK.architecture}", b"another"),
+        ):
+            liar.lies = {path: lambda _, sent=lie: sent}
+            with pytest.raises(LedgerError):
+                follower.sync()
+            assert follower.fault is None
+        liar.lies = {}
+        assert follower.sync() == 10
+        remote.close()
