@@ -2,7 +2,9 @@
 
 What an audit cannot see: a log rewritten as a whole by the holder of its key. Against that stand
 the receipts and checkpoints that others keep, and naming the expected key. Nor can it look again
-at an opening file that was shown to be invalid, since the ledger does not keep it.
+at an opening file that was shown to be invalid, since the ledger does not keep it. And which older
+checkpoints there were, nothing says but what was stored or published with them: without one, the
+receipts of its entries are under a later one.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ Progress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""
 
 _CHUNK = 1024
+_LEAST = -(1 << 63)  # what a damaged key can be
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class AuditReport:
         The log's verifier key as its genesis entry has it; empty if not even that was good.
     fault : str or None
         The first thing that is wrong, None if nothing is.
+    unavailable : int
+        Proofs that were not verified again because nobody here has their bundles; no fault of the
+        ledger's. Only a ledger on a chain has such.
     """
 
     size: int
@@ -65,6 +71,7 @@ class AuditReport:
     resumed: int
     log: str
     fault: str | None
+    unavailable: int = 0
 
     @property
     def ok(self) -> bool:
@@ -92,6 +99,7 @@ class AuditReport:
             "resumed": self.resumed,
             "log": self.log,
             "fault": self.fault,
+            "unavailable": self.unavailable,
         }
 
 
@@ -168,15 +176,16 @@ class _Audit:
 
     def check(self) -> None:
         """Look at everything once, and raise the first fault."""
-        # Before the log is read, which may grow meanwhile: it must have what was published.
+        # Before the log is read, which may grow meanwhile: it must have what was signed until now.
         publication = Publication.of(self._store.folder)
         published = publication.note()
+        marked = {} if self._mark is None else self._mark.notes()
         with self._store.snapshot():
             damage = self._store.damage()
             if damage is not None:
                 raise LedgerCorrupt(f"database: {damage}")
             size, notes, states = (
-                self._store.size, self._store.checkpoints(), self._store.states(),
+                self._store.size, self._store.checkpoints(_LEAST), self._store.states(),
             )  # fmt: skip
             for begin in range(0, size, _CHUNK):
                 self._progress("entries", begin, size)
@@ -186,11 +195,13 @@ class _Audit:
             log = self._require_complete(size, notes, states)
             self._compare_caches()
             if self._store.standing == "moved":
-                require_reached(self.tree, open_moved(self._store.moved_note, log))
+                require_reached(self.tree, open_moved(self._store.moved_note, log).checkpoint)
             self._check_published(publication, published, log, notes)
-            signed = None if self._mark is None else self._mark.read(log)
-            if signed is not None:
-                require_reached(self.tree, signed)
+            if log.name in marked:
+                self._check_marked(marked[log.name], log, notes)
+            if self._mark is not None:
+                # Its signature; the checkpoint beside it is as new.
+                self._mark.moved(log)
         # What no entry names yet must still be what its name says.
         for name in self._store.blobs.names() - self._blobs:
             self._store.blobs.get(name)
@@ -261,6 +272,11 @@ class _Audit:
         for what, sizes in (("checkpoint", notes), ("state", states)):
             if max(sizes, default=0) > size:
                 raise LedgerCorrupt(f"{what} {max(sizes)} is larger than the log: entries lost")
+            if min(sizes, default=1) < 1:
+                raise LedgerCorrupt(f"{what} {min(sizes)} is of no log")
+        for stored in sorted(set(states) - set(notes)):
+            # They were written together.
+            raise LedgerCorrupt(f"checkpoint {stored} is missing")
         if self._before is not None and self._before.size > size:
             raise LedgerCorrupt(f"{self._before.size} entries were audited before: entries lost")
         if self.state.due:
@@ -280,6 +296,8 @@ class _Audit:
         self, publication: Publication, note: str | None, log: VerifierKey, notes: Mapping[int, str]
     ) -> None:
         if note is None:
+            if self._store.standing != "copy":
+                raise LedgerCorrupt(f"{publication.folder} has no checkpoint: nothing is published")
             return
         try:
             reader = publication.reader(log, note)
@@ -287,6 +305,14 @@ class _Audit:
         except ZkpotError as error:
             raise LedgerCorrupt(f"published checkpoint: {error.message}") from None
         publication.check(reader, self.tree, self._store.data, notes)
+
+    def _check_marked(self, note: str, log: VerifierKey, notes: Mapping[int, str]) -> None:
+        checkpoint = Checkpoint.open(note, log)
+        require_reached(self.tree, checkpoint)
+        if notes.get(checkpoint.size) != note:
+            raise LedgerCorrupt(
+                f"checkpoint {checkpoint.size} is missing, which the log's key has signed"
+            )
 
     def _save(self, log: VerifierKey) -> None:
         """Note that all proofs so far are verified."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from circuits.errors import LedgerError, ProofRejected, SrsInsecure, ZkpotError
 from circuits.merkle import Frontier, leaf_hash
 from ledger.audit import Verify
 from ledger.charter import Charter
+from ledger.embedded import clock as clocks
 from ledger.embedded.mark import Mark
 from ledger.embedded.store import Batch, Refusal, Store
 from ledger.embedded.view import View
@@ -38,9 +40,14 @@ class Ledger(View):
     Use `Ledger.init` or `Ledger.open`, and close it, or use it as a context manager.
     """
 
-    def __init__(self, store: Store, signer: Signer | None, mark: Mark) -> None:
+    def __init__(
+        self, store: Store, signer: Signer | None, mark: Mark, now: clocks.Now = time.time
+    ) -> None:
         super().__init__(store, mark, "" if signer is None else signer.public)
-        self._writer = None if signer is None else Writer(store, self._replica, signer, mark)
+        self._now = now
+        self._writer = None
+        if signer is not None:
+            self._writer = Writer(store, self._replica, signer, mark, now)
 
     @classmethod
     def init(
@@ -53,6 +60,7 @@ class Ledger(View):
         charter: Charter | None = None,
         grants: Mapping[str, int] | None = None,
         mark: Path | None = None,
+        clock: clocks.Now = time.time,
     ) -> Ledger:
         """Create a ledger.
 
@@ -70,7 +78,7 @@ class Ledger(View):
             Who governs and who may open tasks; by default the log's own key does both.
         grants : mapping of str to int, optional
             Units that identities start with.
-        mark : pathlib.Path, optional
+        mark, clock : optional
             See `open`.
 
         Raises
@@ -96,10 +104,17 @@ class Ledger(View):
             marked.write(VerifierKey(origin, signer.public), note)
             balances = dict(state.balances)
             Store.create(path, Batch([data], {1: note}, {}, balances, {1: state.digest}))
-        return cls.open(path, signer, mark=mark)
+        return cls.open(path, signer, mark=mark, clock=clock)
 
     @classmethod
-    def open(cls, path: Path, signer: Signer | None = None, *, mark: Path | None = None) -> Ledger:
+    def open(
+        cls,
+        path: Path,
+        signer: Signer | None = None,
+        *,
+        mark: Path | None = None,
+        clock: clocks.Now = time.time,
+    ) -> Ledger:
         """Open an existing ledger; without the log's key, to read it only.
 
         Without the key the entries are replayed when first needed, so that `audit` can still
@@ -114,6 +129,9 @@ class Ledger(View):
         mark : pathlib.Path, optional
             File that records what the key has signed, see `ledger.embedded.mark`: to be kept
             where the key is. By default it is in the ledger's folder.
+        clock : callable, optional
+            Tells the time, in seconds since 1970, that goes on the log where deadlines are in
+            seconds; see `ledger.embedded.clock`.
 
         Raises
         ------
@@ -126,7 +144,7 @@ class Ledger(View):
         LedgerCorrupt
             If it was opened with the key and contradicts itself, or is no ledger at all.
         """
-        opened = cls(Store.open(path), signer, Mark.of(path, mark))
+        opened = cls(Store.open(path), signer, Mark.of(path, mark), clock)
         try:
             if opened._writer is not None:
                 opened._writer.open()
@@ -172,10 +190,14 @@ class Ledger(View):
         state = self.state
         if identity is None:
             identity = state.author(signer.public)
+        nonce = state.nonce(identity)
+        if identity == state.operator and clocks.due(state, body, self._now()) is not None:
+            # The number before it is for the clock entry that `append` puts first.
+            nonce += 1
         return SignedEntry.sign(
             body,
             origin=state.origin,
-            nonce=state.nonce(identity),
+            nonce=nonce,
             signer=signer,
             identity=identity,
         )
@@ -193,7 +215,9 @@ class Ledger(View):
     def move(self, to: Path) -> None:
         """Export everything for a place where the ledger goes on, and sign nothing more here.
 
-        The move is durable before anything is written. If that fails, `export` writes it again.
+        The move is durable, beside the key first of all, before anything is written. If that
+        fails, `export` writes it again. What is written is to be imported once; see
+        `ledger.embedded.transfer`.
 
         Parameters
         ----------
@@ -300,6 +324,27 @@ class Ledger(View):
             raise
         return self.receipt(place)
 
+    def check(self, entry: SignedEntry, vouched: Vouched = None) -> None:
+        """Ask the rules about an entry as if it were appended now, at the present time.
+
+        Parameters
+        ----------
+        entry : SignedEntry
+            The entry.
+        vouched : Accepted or InvalidReveal, optional
+            What would have been verified for it.
+
+        Raises
+        ------
+        EntryRefused
+            By name, if the rules do not allow it.
+        LedgerReadOnly
+            If the ledger was opened without the log's key.
+        """
+        writer = self._require_writer()
+        self._refresh()
+        writer.check(entry, vouched)
+
     def _verified(
         self, bundle: bytes, entry: SignedEntry, body: ProofSubmit, verify: Verify
     ) -> Accepted:
@@ -307,9 +352,9 @@ class Ledger(View):
             raise ProofRejected(
                 "bundle", f"digest is {blob_digest(bundle)}, the entry names {body.bundle}"
             )
-        state, claimed = self._replica.state, Accepted.claimed_by(body)
-        apply(state, entry, claimed)
-        verdict = verify(bundle, state.pins(body.task, body.round, entry.signer))
+        claimed = Accepted.claimed_by(body)
+        self._require_writer().check(entry, claimed)
+        verdict = verify(bundle, self._replica.state.pins(body.task, body.round, entry.signer))
         accepted = Accepted.from_verdict(verdict)
         if accepted != claimed:
             raise ProofRejected("statement", "the entry claims another than was verified")
@@ -328,7 +373,7 @@ class Ledger(View):
             return None
         state, vouched = self.state, InvalidReveal(body.blob)
         try:
-            apply(state, entry, vouched)
+            self.check(entry, vouched)
             testset = state.testsets[state.task(body.subject).terms.testset]
             invalid = invalid_reveal(self.blob(testset.terms.manifest), files[body.blob])
         except ZkpotError:

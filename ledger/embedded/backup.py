@@ -14,6 +14,7 @@ from pathlib import Path
 from circuits.merkle import leaf_hash
 from ledger.embedded.blobs import Blobs
 from ledger.embedded.mark import Mark
+from ledger.embedded.publish import Publication
 from ledger.embedded.replica import Replica, believed
 from ledger.embedded.source import Source
 from ledger.embedded.store import Batch, Store
@@ -75,7 +76,7 @@ def restore(
         replica.refresh()
         if signer.public != replica.state.operator:
             raise BadKey(f"{signer.public} is not the key of this log")
-        if store.standing == "moved":
+        if store.standing == "moved" or marked.away(replica.log) is not None:
             raise LedgerMoved("this ledger was moved; it goes on somewhere else")
         signed = [marked.read(replica.log)]
         if newest is not None:
@@ -94,6 +95,8 @@ def restore(
             replica.require_reached(checkpoint)
         store.commit(before, batch)
         marked.write(replica.log, note)
+        notes = store.checkpoints()
+        Publication.of(folder).publish(replica.tree, store.data, notes, note)
         return replica.newest
 
 

@@ -90,6 +90,8 @@ def translated() -> Iterator[None]:
         raise LedgerExists(f"there is a ledger already: {error}") from None
     except OSError as error:
         raise StorageFailed(f"the ledger cannot be written: {error}") from error
+    except UnicodeDecodeError as error:
+        raise LedgerCorrupt(f"the ledger's database is damaged: {error}") from None
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

@@ -32,6 +32,10 @@ from ledger.embedded.database import (
 from ledger.errors import LedgerCorrupt, LedgerExists, LedgerMissing
 
 DATABASE = "ledger.sqlite"
+REFUSALS = 5000
+"""Refusals that are kept."""
+REFUSALS_OF_ONE = 200
+"""Refusals of one signer that are kept: nobody can push out those of all others alone."""
 
 Standing = Literal["live", "copy", "moved"]
 """Whether a database is the ledger itself, a backup or mirror of it, or what it was moved from."""
@@ -165,15 +169,15 @@ class Store:
         path = folder / DATABASE
         if not path.is_file():
             raise LedgerMissing(f"there is no ledger in {folder}", path=str(folder))
-        with translated():
-            database = connect(path)
+        with contextlib.ExitStack() as stack, translated():
+            database = stack.enter_context(contextlib.closing(connect(path)))
             found = tuple(
                 database.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("application_id", "user_version")
             )
-        if found != (APPLICATION_ID, SCHEMA_VERSION):
-            database.close()
-            raise LedgerCorrupt(f"{path} is no ledger of version {SCHEMA_VERSION}")
+            if found != (APPLICATION_ID, SCHEMA_VERSION):
+                raise LedgerCorrupt(f"{path} is no ledger of version {SCHEMA_VERSION}")
+            stack.pop_all()
         return cls(folder, database)
 
     def close(self) -> None:
@@ -298,7 +302,10 @@ class Store:
             )
 
     def record(self, refusals: Iterable[Refusal]) -> None:
-        """Keep refusals; the same one again changes nothing."""
+        """Keep refusals; the same one again changes nothing.
+
+        Of each signer, and of all of them together, only the newest are kept.
+        """
         at = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [[*astuple(refusal)[:-1], at] for refusal in refusals]
         with translated(), transaction(self._db, "IMMEDIATE"):
@@ -306,12 +313,25 @@ class Store:
                 "INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(*row, json_digest("refusal", row)) for row in rows],
             )
+            for signer in {signer for _, _, signer, *_ in rows}:
+                self._db.execute(
+                    "DELETE FROM refusals WHERE signer = ?1 AND rowid <= (SELECT rowid "
+                    "FROM refusals WHERE signer = ?1 ORDER BY rowid DESC LIMIT 1 OFFSET ?2)",
+                    (signer, REFUSALS_OF_ONE),
+                )
+            self._db.execute(
+                "DELETE FROM refusals WHERE rowid <= "
+                "(SELECT rowid FROM refusals ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+                (REFUSALS,),
+            )
 
-    def refusals(self) -> list[Refusal]:
-        """Return what was refused, oldest first."""
+    def refusals(self, count: int = -1) -> list[Refusal]:
+        """Return the newest refusals, by default all that are kept, oldest first."""
         with translated():
-            rows = self._db.execute("SELECT * FROM refusals ORDER BY rowid").fetchall()
-        return [Refusal(*row[:-1]) for row in rows]
+            rows = self._db.execute(
+                "SELECT * FROM refusals ORDER BY rowid DESC LIMIT ?", (count,)
+            ).fetchall()
+        return [Refusal(*row[:-1]) for row in reversed(rows)]
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -5,6 +5,11 @@ What is exported is what is published, C2SP tlog-tiles, and beside it
     blobs/<digest>     what the entries name
     checkpoints        all checkpoints so far, so that receipts stay the same
     moved              if it goes on elsewhere: the log's word that it signs nothing more here
+
+An export that says it was moved is to be imported once. Each mark takes a move once, so that
+nothing goes on where the log was moved from, and no older move counts after a later one. But it
+names no destination: two hosts with a mark of their own each could both import it, and that they
+sign two histories then is for witnesses to see.
 """
 
 from __future__ import annotations
@@ -132,6 +137,8 @@ def import_(
         was it moved, nor is the mark of its key here.
     LedgerRolledBack
         If the log's key has signed for more than was exported, or something else.
+    LedgerMoved
+        If it was moved away from here, by the mark, and this is not the import of that move.
     LedgerExists
         If there is a ledger in `to`.
     BadKey, BadNote, MissingBlob, LedgerCorrupt, EntryRefused
@@ -156,8 +163,11 @@ def import_(
         if signer is not None:
             marked = Mark.of(to, mark)
             stack.enter_context(marked.locked())
-            _require_ours(files, tree, key, marked)
-            marked.write(key, reader.note)
+            move = _require_ours(files, tree, key, marked)
+            if move is None:
+                marked.write(key, reader.note)
+            else:
+                marked.take(key, reader.note, move)
         batch = Batch(
             entries,
             notes,
@@ -167,6 +177,10 @@ def import_(
             "live" if signer is not None else "copy",
         )
         Store.create(to, batch)
+        if signer is not None:
+            Publication.of(to).publish(
+                tree, lambda start, count: entries[start : start + count], notes, reader.note
+            )
     return reader.checkpoint
 
 
@@ -180,11 +194,11 @@ def _checked(files: Source, tree: Tree, key: VerifierKey) -> dict[int, str]:
     return notes
 
 
-def _require_ours(files: Source, tree: Tree, key: VerifierKey, mark: Mark) -> None:
-    """Refuse to go on with a log that may still go on elsewhere."""
+def _require_ours(files: Source, tree: Tree, key: VerifierKey, mark: Mark) -> str | None:
+    """Refuse to go on with a log that may still go on elsewhere; return by what it was moved."""
     known, note = mark.read(key), files.moved()
     if note is not None:
-        moved = open_moved(note, key)
+        moved = open_moved(note, key).checkpoint
         require_reached(tree, moved)
         if moved.size != tree.size:
             raise LedgerCorrupt("the log went on after it was moved")
@@ -195,3 +209,4 @@ def _require_ours(files: Source, tree: Tree, key: VerifierKey, mark: Mark) -> No
         )
     if known is not None:
         require_reached(tree, known)
+    return note

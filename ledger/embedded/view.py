@@ -16,9 +16,10 @@ from ledger.embedded.store import Refusal, Standing, Store
 from ledger.embedded.transfer import export
 from ledger.entries import ProofSubmit
 from ledger.envelope import SignedEntry
+from ledger.errors import NoMark
 from ledger.records import Task
 from ledger.state import State
-from ledger.tlog.note import VerifierKey
+from ledger.tlog.note import Checkpoint, VerifierKey
 from ledger.tlog.receipt import Receipt
 
 
@@ -74,19 +75,30 @@ class View:
             "copy": ["this is a backup or a mirror of the ledger"],
             "moved": ["this ledger was moved, and goes on somewhere else"],
         }[self.standing]
-        log, publication = self._replica.log, Publication.of(self.folder)
-        note = publication.note()
-        for signed in (
-            lambda: self._mark.read(log),
-            lambda: None if note is None else publication.reader(log, note).checkpoint,
-        ):
+        log = self._replica.log
+        if self.standing == "live" and self._away(log):
+            found.append("this ledger was moved, and goes on somewhere else")
+        for read in (self._mark.read, self._published):
             try:
-                checkpoint = signed()
-                if checkpoint is not None:
-                    self._replica.require_reached(checkpoint)
+                signed = read(log)
+                # What was signed meanwhile must be here as well.
+                self._refresh()
+                if signed is not None:
+                    self._replica.require_reached(signed)
             except LedgerError as error:
                 found.append(error.message)
         return found
+
+    def _away(self, log: VerifierKey) -> bool:
+        # That the mark is damaged is said by who reads the checkpoint in it.
+        with contextlib.suppress(NoMark):
+            return self._mark.away(log) is not None
+        return False
+
+    def _published(self, log: VerifierKey) -> Checkpoint | None:
+        publication = Publication.of(self.folder)
+        note = publication.note()
+        return None if note is None else publication.reader(log, note).checkpoint
 
     def task(self, task: str) -> Task:
         """Return a task, or raise `UnknownTask`."""
@@ -102,6 +114,7 @@ class View:
 
     def entries(self, start: int = 0, count: int | None = None) -> list[SignedEntry]:
         """Return entries in order, by default all."""
+        self._refresh()
         rows = self._store.data(start, -1 if count is None else count)
         return [SignedEntry.decode(data) for data in rows]
 
@@ -110,9 +123,15 @@ class View:
         self._require_index(index)
         return self.entries(index, 1)[0]
 
-    def refusals(self) -> list[Refusal]:
-        """Return what was not taken, oldest first; kept outside the log, and proven by nothing."""
-        return self._store.refusals()
+    def refusals(self, count: int | None = None) -> list[Refusal]:
+        """Return what was not taken, oldest first; kept outside the log, and proven by nothing.
+
+        Parameters
+        ----------
+        count : int, optional
+            Only so many, the newest.
+        """
+        return self._store.refusals(-1 if count is None else count)
 
     def blob(self, digest: str) -> bytes:
         """Return a blob that an entry names, having checked its digest."""

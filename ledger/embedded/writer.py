@@ -24,8 +24,9 @@ from immutables import Map
 
 from circuits.errors import ZkpotError
 from circuits.merkle import Frontier, leaf_hash
+from ledger.embedded import clock
 from ledger.embedded.mark import Mark
-from ledger.embedded.moved import sign_moved
+from ledger.embedded.moved import Moved, open_moved, sign_moved
 from ledger.embedded.publish import Publication
 from ledger.embedded.replica import Replica
 from ledger.embedded.store import Batch, Conflict, Store
@@ -97,13 +98,18 @@ class Writer:
         Its key.
     mark : Mark
         What the key has signed.
+    now : callable
+        The time.
     """
 
-    def __init__(self, store: Store, replica: Replica, signer: Signer, mark: Mark) -> None:
+    def __init__(
+        self, store: Store, replica: Replica, signer: Signer, mark: Mark, now: clock.Now
+    ) -> None:
         self._store = store
         self._replica = replica
         self._signer = signer
         self._mark = mark
+        self._now = now
         self._publication = Publication.of(store.folder)
         self._settled = 0
         self._published = 0
@@ -143,7 +149,13 @@ class Writer:
             self._replica.refresh()
             self._require_live()
             self._settle()
-            self._store.stand("moved", sign_moved(self._replica.newest, self._signer))
+            newest, log = self._replica.newest, self._replica.log
+            before = self._mark.moved(log)
+            move = Moved(newest, 1 if before is None else before.number + 1)
+            note = sign_moved(move, self._signer)
+            # The mark first: it holds back every copy of the database, and this one too.
+            self._mark.move(log, self._store.checkpoint_of(newest.size - 1)[1], note)
+            self._store.stand("moved", note)
 
     def settle(self) -> None:
         """Take the last steps of commits that were not seen to their end."""
@@ -180,6 +192,22 @@ class Writer:
                 self._settle()
                 return outcomes
 
+    def check(self, entry: SignedEntry, vouched: Vouched) -> None:
+        """Ask the rules about an entry as if it were appended now, after what was last read.
+
+        Raises
+        ------
+        EntryRefused
+            By name, if they do not allow it.
+        """
+        _, state = self._timed(self._replica.state, entry)
+        apply(state, entry, vouched)
+
+    def _timed(self, state: State, entry: SignedEntry) -> tuple[SignedEntry | None, State]:
+        """Return the clock entry that comes before another, if any, and the state after it."""
+        tick = clock.before(state, entry, self._now(), self._signer)
+        return tick, state if tick is None else apply(state, tick)
+
     def _try(self, item: Item, growth: _Growth) -> int | ZkpotError:
         try:
             data = item.entry.encode()
@@ -187,13 +215,16 @@ class Writer:
             place = growth.places.get(leaf, self._replica.place(leaf))
             if place is not None:
                 return place
-            after = apply(growth.state, item.entry, item.vouched)
+            tick, state = self._timed(growth.state, item.entry)
+            after = apply(state, item.entry, item.vouched)
             # Only now: whom the rules refuse cannot fill the disk either.
             self._keep(item)
         except (LedgerBusy, LedgerCorrupt, StorageFailed):
             raise
         except ZkpotError as error:
             return error
+        if tick is not None:
+            growth.add(tick, tick.encode(), state)
         index = growth.frontier.size
         growth.add(item.entry, data, after)
         while growth.state.due:
@@ -235,12 +266,20 @@ class Writer:
 
     def _require_live(self) -> None:
         """Refuse to go on from what the log's key has signed past, or otherwise."""
-        standing = self._store.standing
-        if standing == "moved":
+        standing, moved = self._store.standing, self._mark.away(self._replica.log)
+        if moved is not None and standing == "live":
+            # The move ended half-way, or this is a copy from before it.
+            self._finish_move(moved)
+        if moved is not None or standing == "moved":
             raise LedgerMoved("this ledger was moved; it goes on somewhere else")
         if standing == "copy":
             raise LedgerIsBackup("this is a backup or a mirror; restore it before it goes on")
         self._replica.require_reached(self._mark.require(self._replica.log))
+
+    def _finish_move(self, note: str) -> None:
+        """Take the last step of a move, so that it can be exported; not in an older copy."""
+        if open_moved(note, self._replica.log).checkpoint == self._replica.newest:
+            self._store.stand("moved", note)
 
     def _settle(self) -> None:
         """Raise the mark, then publish; both only ever catch up with what is committed."""

@@ -86,6 +86,16 @@ def ledger_contract() -> Compiled:
     return Compiled.decode((files(_PACKAGE) / "compiled" / "ZkpotLedger.json").read_bytes())
 
 
+@lru_cache(maxsize=1)
+def known_runtimes() -> frozenset[bytes]:
+    """Return the code of every version of ``ZkpotLedger`` whose entries this package reads."""
+    return frozenset(
+        Compiled.decode(entry.read_bytes()).runtime
+        for entry in (files(_PACKAGE) / "compiled").iterdir()
+        if entry.name.startswith("ZkpotLedger") and entry.name.endswith(".json")
+    )
+
+
 def source_digests() -> dict[str, str]:
     """Return the SHA-256 of each Solidity file that is shipped, by name."""
     return {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from web3.exceptions import Web3Exception
+from eth_abi import abi
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import get_abi_input_types
 
 from circuits.artefact_files import decode_circuit
 from circuits.bundle import Bundle
@@ -12,14 +14,15 @@ from circuits.errors import ProofRejected, ZkpotError
 from circuits.merkle import EMPTY_ROOT
 from ledger.audit import AuditReport, Verify
 from ledger.embedded.blobs import Blobs
-from ledger.entries import ProofSubmit, blob_digest
+from ledger.entries import ProofSubmit, TaskOpen, blob_digest
 from ledger.errors import ChainDisagrees, MissingBlob
+from ledger.evm.artefact import ledger_contract
 from ledger.evm.events import Event
 from ledger.evm.mirror import Mirror
 from ledger.evm.node import checksum
+from ledger.evm.pins import read_pins
 from ledger.evm_keys import address_of
 from ledger.records import Accepted, Task
-from ledger.state import State
 
 
 def audit(mirror: Mirror, blobs: Blobs, verify: Verify | None = None) -> AuditReport:
@@ -34,18 +37,22 @@ def audit(mirror: Mirror, blobs: Blobs, verify: Verify | None = None) -> AuditRe
     verify : callable, optional
         Verifies every proof again; without it the chain's word is taken that they were.
     """
-    proofs, fault = 0, None
+    proofs, unavailable, faults = 0, 0, list[str]()
     try:
         mirror.refresh()
         _compare(mirror)
-        if verify is not None:
-            for event in mirror.events:
-                if isinstance(event.entry.body, ProofSubmit):
-                    bundle = _bundle(mirror, blobs, event, event.entry.body)
-                    _verify(mirror.state, event, event.entry.body, bundle, verify)
-                    proofs += 1
+        faults += _wrong_pins(mirror, blobs)
+        for event in mirror.events if verify is not None else ():
+            # One that cannot be looked at, or is wrong, must not hide those behind it.
+            try:
+                proofs += _verify(mirror, blobs, event, verify)
+            except MissingBlob:
+                unavailable += 1
+            except ChainDisagrees as error:
+                faults.append(error.message)
     except ZkpotError as error:
-        fault = error.message
+        faults.append(error.message)
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     frontier = mirror.frontier
     return AuditReport(
         size=frontier.size,
@@ -53,8 +60,27 @@ def audit(mirror: Mirror, blobs: Blobs, verify: Verify | None = None) -> AuditRe
         proofs=proofs,
         resumed=0,
         log=mirror.state.origin,
-        fault=fault,
+        fault=faults[0] + more if faults else None,
+        unavailable=unavailable,
     )
+
+
+def _wrong_pins(mirror: Mirror, blobs: Blobs) -> list[str]:
+    """Say what governors approved that is not so, of the tasks whose files are here."""
+    found = []
+    for event in mirror.events:
+        body, pins = event.entry.body, event.pins
+        if not isinstance(body, TaskOpen) or pins is None or body.backend != "halo2":
+            continue
+        registered = mirror.state.testsets[body.testset].terms
+        try:
+            files = blobs.get(body.architecture), blobs.get(registered.manifest)
+            pins.require(read_pins(body, registered, *files, pins.verifier))
+        except MissingBlob:
+            continue
+        except ZkpotError as error:
+            found.append(f"task {event.digest}: {error.message}")
+    return found
 
 
 def _compare(mirror: Mirror) -> None:
@@ -94,9 +120,13 @@ def _task(task: Task) -> tuple[int, ...]:
     return task.released, task.spent, task.step, task.minted
 
 
-def _verify(state: State, event: Event, body: ProofSubmit, bundle: bytes, verify: Verify) -> None:
-    """Verify a proof that the contract accepted or that was attested."""
-    pins = state.pins(body.task, body.round, event.entry.signer)
+def _verify(mirror: Mirror, blobs: Blobs, event: Event, verify: Verify) -> int:
+    """Verify a proof that the contract accepted or that was attested; count it."""
+    body = event.entry.body
+    if not isinstance(body, ProofSubmit):
+        return 0
+    bundle = _bundle(mirror, blobs, event, body)
+    pins = mirror.state.pins(body.task, body.round, event.entry.signer)
     try:
         accepted = Accepted.from_verdict(verify(bundle, pins))
     except ProofRejected as error:
@@ -105,6 +135,7 @@ def _verify(state: State, event: Event, body: ProofSubmit, bundle: bytes, verify
         ) from error
     if accepted != Accepted.claimed_by(body):
         raise ChainDisagrees(f"entry {event.index}: the proof establishes another statement")
+    return 1
 
 
 def _bundle(mirror: Mirror, blobs: Blobs, event: Event, body: ProofSubmit) -> bytes:
@@ -115,18 +146,27 @@ def _bundle(mirror: Mirror, blobs: Blobs, event: Event, body: ProofSubmit) -> by
         if body.statement.backend != "halo2":
             raise
     # Everything of a halo2 bundle is on the chain, and the contract computed its digest.
-    node = mirror.node
+    made = _from_transaction(mirror.node.input(event.transaction), body)
+    if made is None or blob_digest(made) != body.bundle:
+        # It went through another contract, say, of which nothing is known here.
+        raise MissingBlob(
+            f"bundle {body.bundle} cannot be read from transaction {event.transaction}",
+            digest=body.bundle,
+        )
+    return made
+
+
+def _from_transaction(data: bytes, body: ProofSubmit) -> bytes | None:
+    """Put a bundle together from what a transaction was sent with; None if it is not there."""
+    function: Any = next(f for f in ledger_contract().abi if f.get("name") == "submitHalo2")
+    names = [field["name"] for field in function["inputs"]]
+    types = get_abi_input_types(function)
     try:
-        contract = node.contract(mirror.contract)
-        values = contract.decode_function_input(node.input(event.transaction))[1]
+        # As the contract reads it: it looks neither at padding nor for padding at the end.
+        found = abi.decode(types, data[4:] + bytes(32), strict=False)
+        values = dict(zip(names, found, strict=True))
         circuit = decode_circuit(values["circuit"]).to_dict()
-        proofs = tuple(values["proofs"])
-    except (Web3Exception, ValueError, KeyError):
-        # It went through another contract, of which nothing is known here.
-        raise MissingBlob(f"bundle {body.bundle} is in no form that is known in transaction "
-                          f"{event.transaction}", digest=body.bundle) from None  # fmt: skip
+    except (DecodingError, OverflowError, ValueError, ZkpotError):
+        return None
     details = {"srs_insecure": body.srs_insecure}
-    bundle = Bundle(body.statement, circuit, details, proofs).encode()
-    if blob_digest(bundle) != body.bundle:
-        raise ChainDisagrees(f"entry {event.index}: the transaction has another bundle")
-    return bundle
+    return Bundle(body.statement, circuit, details, tuple(values["proofs"])).encode()

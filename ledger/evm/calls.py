@@ -24,7 +24,7 @@ from ledger.entries import (
 from ledger.envelope import SignedEntry
 from ledger.errors import BadKey, NotOnChain
 from ledger.evm.node import checksum
-from ledger.evm.pins import NO_PINS, Pins
+from ledger.evm.pins import NO_PINS, NOBODY, Pins
 from ledger.evm_keys import address_of
 from ledger.policy import Policy, Windows
 
@@ -64,7 +64,27 @@ class Attested:
     signatures: tuple[bytes, ...]
 
 
-Evidence: TypeAlias = Pins | Halo2Evidence | Attested | None
+@dataclass(frozen=True)
+class Opening:
+    """What goes with a task.
+
+    Attributes
+    ----------
+    evaluator : str
+        Address of who registered the test set, as far as the owner knows: another may have
+        copied the registration and come first.
+    pins : Pins
+        What the contract is told of a halo2 circuit.
+    approvals : tuple of bytes
+        For halo2, signatures of governors, in ascending order of their addresses.
+    """
+
+    evaluator: str
+    pins: Pins = NO_PINS
+    approvals: tuple[bytes, ...] = ()
+
+
+Evidence: TypeAlias = Opening | Halo2Evidence | Attested | None
 """What the contract needs beyond the entry."""
 
 
@@ -118,7 +138,8 @@ def _task(body: TaskOpen, evidence: Evidence) -> Sequence[Any]:
         == ("gain", 0, 0, Windows()),
         "a task pays by the rule 'gain', without bonds and deadlines",
     )
-    pins = evidence if isinstance(evidence, Pins) else NO_PINS
+    opening = evidence if isinstance(evidence, Opening) else Opening(NOBODY)
+    pins = opening.pins
     terms = (
         _plain("title", body.title),
         body.backend == "sumcheck",
@@ -127,8 +148,8 @@ def _task(body: TaskOpen, evidence: Evidence) -> Sequence[Any]:
         body.rounds,
         policy_tuple(policy),
     )
-    verifier = checksum(pins.verifier)
-    return terms, (verifier, pins.k, pins.shard_size, pins.in_range, _bytes(pins.shards))
+    told = (checksum(pins.verifier), pins.k, pins.shard_size, pins.in_range, _bytes(pins.shards))
+    return terms, checksum(opening.evaluator), told, list(opening.approvals)
 
 
 def policy_tuple(policy: Policy) -> tuple[int, ...]:

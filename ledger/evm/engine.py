@@ -15,9 +15,10 @@ from typing import Any, Self
 from circuits.encoding import canonical_json
 from circuits.errors import LedgerError, ProofRejected
 from ledger.audit import AuditReport, Verify
+from ledger.charter import Charter
 from ledger.embedded.blobs import Blobs
 from ledger.embedded.store import Refusal
-from ledger.entries import Entry, ProofSubmit, TaskOpen, blob_digest
+from ledger.entries import Entry, ModelCommit, ProofSubmit, TaskOpen, blob_digest
 from ledger.envelope import SignedEntry
 from ledger.errors import (
     BadKey,
@@ -25,16 +26,18 @@ from ledger.errors import (
     ChainUnavailable,
     LedgerMissing,
     MalformedEntry,
+    UnknownTestset,
 )
 from ledger.evm import attest
 from ledger.evm.accounts import ChainAccount
 from ledger.evm.audit import audit
-from ledger.evm.calls import Attested, Evidence, Halo2Evidence, call
+from ledger.evm.calls import Attested, Evidence, Halo2Evidence, Opening, call
 from ledger.evm.events import Event
 from ledger.evm.mirror import SPAN, Mirror
 from ledger.evm.node import Mined, Node
 from ledger.evm.pins import Pins, read_pins
 from ledger.evm.receipt import ChainReceipt
+from ledger.evm_keys import address_of
 from ledger.records import Accepted, Task
 from ledger.state import State
 
@@ -162,7 +165,12 @@ class EvmLedger:
         )
 
     def append(
-        self, entry: SignedEntry, blobs: Iterable[bytes] = (), *, verifier: str | None = None
+        self,
+        entry: SignedEntry,
+        blobs: Iterable[bytes] = (),
+        *,
+        verifier: str | None = None,
+        approvals: Iterable[bytes] = (),
     ) -> ChainReceipt:
         """Send an entry that needs no proof, and wait until it is confirmed.
 
@@ -174,6 +182,8 @@ class EvmLedger:
             What the entry names by digest, as far as they are not kept here.
         verifier : str, optional
             For a task.open with halo2, the address of the circuit's verifier contract.
+        approvals : iterable of bytes, optional
+            For such a task, what `approve` returned to governors.
 
         Raises
         ------
@@ -189,15 +199,78 @@ class EvmLedger:
             raise MalformedEntry("a proof is submitted, so that it is verified")
         given = {blob_digest(blob): blob for blob in blobs}
         content = [given.get(n) or self._blobs.get(n) for n in entry.body.blobs]
-        evidence: Evidence = None
-        if isinstance(entry.body, TaskOpen) and entry.body.backend == "halo2":
-            if verifier is None:
-                raise BadPins("a task with halo2 proofs needs the address of a verifier contract")
-            evidence = self._pins(entry.body, content[0], verifier)
+        evidence = None
+        if isinstance(entry.body, TaskOpen):
+            evidence = self._opening(entry, content[0], verifier, approvals)
+        if isinstance(entry.body, ModelCommit):
+            # Later it is too late: the set is opened, and what is pinned stays.
+            self.pins(entry.body.task)
         return self._send(entry, evidence, content)
 
-    def submit(self, bundle: bytes, entry: SignedEntry, verify: Verify) -> ChainReceipt:
+    def approve(
+        self,
+        entry: SignedEntry,
+        verifier: str,
+        files: tuple[bytes, bytes],
+        *,
+        vk: str,
+        runtime: bytes,
+        governor: ChainAccount,
+    ) -> bytes:
+        """Check a halo2 task as a governor, and sign that its verifier contract is the right one.
+
+        Parameters
+        ----------
+        entry : SignedEntry
+            The task.open that its owner wants to append.
+        verifier : str
+            Address of the verifier contract.
+        files : tuple of bytes
+            The circuit and the test set's manifest.
+        vk : str
+            Digest of the verifying key that the governor derived.
+        runtime : bytes
+            Code of the verifier that the governor compiled, see `ledger.evm.deploy`.
+        governor : ChainAccount
+            Who signs.
+
+        Raises
+        ------
+        BadPins
+            If the key, the code at the address or the numbers are others.
+        EntryRefused
+            By name, if the rules would not take the task anyway.
+        """
+        body, state = entry.body, self.state
+        if not isinstance(body, TaskOpen) or body.testset not in state.testsets:
+            raise BadPins("this is no task on a test set that is registered here")
+        pins = read_pins(body, state.testsets[body.testset].terms, *files, verifier)
+        code = self.node.code(verifier)
+        return attest.approve(
+            state, entry, pins, files, vk=vk, runtime=runtime, code=code, governor=governor
+        )
+
+    def submit(
+        self,
+        bundle: bytes,
+        entry: SignedEntry,
+        verify: Verify,
+        *,
+        attestations: Iterable[bytes] = (),
+    ) -> ChainReceipt:
         """Verify a proof here, then send it to be verified or attested there.
+
+        Parameters
+        ----------
+        bundle : bytes
+            The bundle.
+        entry : SignedEntry
+            Made by `sign`.
+        verify : callable
+            Verifies it here.
+        attestations : iterable of bytes, optional
+            For a sumcheck bundle, what `ledger.evm.attest.attest` returned to attesters; those
+            that `attesters` gets come on top.
 
         Raises
         ------
@@ -218,10 +291,11 @@ class EvmLedger:
             raise ProofRejected(
                 "bundle", f"digest is {blob_digest(bundle)}, the entry names {body.bundle}"
             )
+        self.pins(body.task)
         pins = self.state.pins(body.task, body.round, entry.signer)
         if Accepted.from_verdict(verify(bundle, pins)) != Accepted.claimed_by(body):
             raise ProofRejected("statement", "the entry claims another than was verified")
-        return self._send(entry, self._evidence(bundle, entry), [bundle])
+        return self._send(entry, self._evidence(bundle, entry, attestations), [bundle])
 
     def submission(self, body: ProofSubmit, signer: str) -> SignedEntry | None:
         """Return the entry by which `signer` submitted exactly this proof, or None."""
@@ -305,15 +379,43 @@ class EvmLedger:
         return next(e for e in self._mirror.events if e.digest == task and e.pins is not None)
 
     def _pins(self, body: TaskOpen, circuit: bytes, verifier: str) -> Pins:
-        manifest = self.state.testsets[body.testset].terms.manifest
-        return read_pins(body, circuit, self._blobs.get(manifest), verifier)
+        registered = self.state.testsets[body.testset].terms
+        manifest = self._blobs.get(registered.manifest)
+        return read_pins(body, registered, circuit, manifest, verifier)
 
-    def _evidence(self, bundle: bytes, entry: SignedEntry) -> Evidence:
+    def _opening(
+        self, entry: SignedEntry, circuit: bytes, verifier: str | None, approvals: Iterable[bytes]
+    ) -> Opening:
+        body = entry.body
+        assert isinstance(body, TaskOpen)
+        testset = self.state.testsets.get(body.testset)
+        if testset is None:
+            raise UnknownTestset(f"test set {body.testset} is not registered, or not confirmed")
+        evaluator = address_of(testset.evaluator)
+        if body.backend != "halo2":
+            return Opening(evaluator)
+        if verifier is None:
+            raise BadPins("a task with halo2 proofs needs the address of a verifier contract")
+        pins = self._pins(body, circuit, verifier)
+        text = attest.pinning(self._mirror.chain, entry, pins, self.node.code(verifier))
+        return Opening(evaluator, pins, attest.in_order(self._charter, text, approvals))
+
+    def _evidence(
+        self, bundle: bytes, entry: SignedEntry, attestations: Iterable[bytes]
+    ) -> Evidence:
         body = entry.body
         if isinstance(body, ProofSubmit) and body.statement.backend == "halo2":
             return Halo2Evidence.of(bundle)
-        signatures = self.attesters(bundle, entry) if self.attesters else ()
-        return Attested(attest.in_order(self._mirror.chain, entry, signatures))
+        asked = self.attesters(bundle, entry) if self.attesters else ()
+        signatures = (*attestations, *asked)
+        text = attest.message(self._mirror.chain, entry)
+        return Attested(attest.in_order(self._charter, text, signatures))
+
+    @property
+    def _charter(self) -> Charter:
+        charter = self._mirror.state.charter
+        assert charter is not None, "a ledger that was opened has a genesis entry"
+        return charter
 
     def _place(self, entry: SignedEntry) -> int | None:
         self._mirror.refresh()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
 
+from circuits.encoding import parse_canonical
 from circuits.errors import ZkpotError
 from circuits.statement import Statement
 from ledger.charter import Charter
@@ -145,6 +145,9 @@ def _type(field: dict[str, Any]) -> str:
 
 
 def _genesis(v: Any, _state: State, chain: Chain) -> Entry:
+    # What proofs are bound to; a contract of another origin could show another ledger's.
+    if not v["origin"].endswith(f"/eip155:{chain.id}:0x{chain.contract}"):
+        raise ValueError(f"the origin {v['origin']} is not that of this chain and contract")
     charter = Charter(
         number=0,
         governors=tuple(map(identity, v["governors"])),
@@ -199,7 +202,7 @@ def _proof(v: Any, state: State, _chain: Chain) -> Entry:
     claim = v["claim"]
     task = state.task(_hex(v["task"]))
     tables = {
-        name: tuple(map(tuple, json.loads(claim[field]))) if claim[field] else ()
+        name: tuple(map(tuple, parse_canonical(claim[field], name))) if claim[field] else ()
         for name, field in _TABLES.items()
     }
     statement = Statement(

@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from circuits.errors import ZkpotError
 from circuits.merkle import Frontier, leaf_hash
 from ledger.entries import Chain, ProofSubmit, TaskOpen
 from ledger.envelope import SignedEntry
-from ledger.errors import ChainDisagrees, ChainUnavailable
+from ledger.errors import ChainDisagrees, ChainUnavailable, MalformedEntry
 from ledger.evm import events
+from ledger.evm.artefact import known_runtimes
 from ledger.evm.events import Event
-from ledger.evm.node import Block, Node
+from ledger.evm.node import Block, Node, NodeRefused
 from ledger.records import Accepted
 from ledger.rules import apply
 from ledger.state import State
@@ -106,22 +108,41 @@ class Mirror:
         Raises
         ------
         ChainDisagrees
-            If an event is not what the rules come to.
+            If the contract is another, or an event is not what the rules come to.
         ChainUnavailable
             If the node does not answer, or its chain changes all the time.
         """
         for _ in range(_TRIES):
             self._go_back()
-            start = self.first if self._at is None else self._at.number + 1
-            goal = self.node.head().number - self.confirmations
-            while start <= goal:
-                end = min(goal, start + self.span - 1)
-                if not self._read(start, end):
-                    break
-                start = end + 1
-            else:
+            if self._at is None and not self._is_there():
+                return
+            if self._read_on():
                 return
         raise ChainUnavailable("the chain changes while it is read")
+
+    def _is_there(self) -> bool:
+        """Tell whether the ledger is on the chain; any other code could announce anything."""
+        code = self.node.code(self.contract)
+        if code and code not in known_runtimes():
+            raise ChainDisagrees(f"the contract at {self.contract} is not a ledger of this kind")
+        return bool(code)
+
+    def _read_on(self) -> bool:
+        goal = self.node.head().number - self.confirmations
+        start = self.first if self._at is None else self._at.number + 1
+        while start <= goal:
+            end = min(goal, start + self.span - 1)
+            try:
+                if not self._read(start, end):
+                    return False
+            except NodeRefused:
+                # Too many blocks or events at once, perhaps.
+                if self.span == 1:
+                    raise
+                self.span = max(1, self.span // 2)
+            else:
+                start = end + 1
+        return True
 
     def _go_back(self) -> None:
         """Forget what lies behind the last block that is still the chain's."""
@@ -145,13 +166,15 @@ class Mirror:
             return False
         if any(self.node.block(number) != Block(number, name) for number, name in blocks.items()):
             return False
+        if logs and not self._in_sequence(logs[0]):
+            return False
         for number, name in sorted(blocks.items()):
             here = [log for log in logs if int(log["blockNumber"]) == number]
             state, frontier, found = self.state, self.frontier, []
             for log in here:
                 event = events.read(self._handle, log, state, self.chain)
                 state = _applied(state, event)
-                frontier = frontier.append(leaf_hash(event.entry.encode()))
+                frontier = frontier.append(leaf_hash(_encoded(event)))
                 found.append(event)
             if state.due:
                 raise ChainDisagrees(
@@ -163,6 +186,25 @@ class Mirror:
             self._points.append(_Point(self._at, state, frontier))
         self._at = last
         return True
+
+    def _in_sequence(self, log: Any) -> bool:
+        """Tell whether an event is the next one; if not, go back once, to ask again.
+
+        A node that lags behind its own head says once that there are no events.
+        """
+        first = int.from_bytes(bytes(log["data"])[:32], "big")
+        behind = self._points[-1].block if self._points else None
+        if first <= self.state.size or self._at == behind:
+            return True
+        self._at = behind
+        return False
+
+
+def _encoded(event: Event) -> bytes:
+    try:
+        return event.entry.encode()
+    except MalformedEntry as error:
+        raise ChainDisagrees(f"entry {event.index} is none: {error.message}") from error
 
 
 def _applied(state: State, event: Event) -> State:

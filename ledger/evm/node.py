@@ -61,6 +61,10 @@ class Signed:
     function: Any
 
 
+class NodeRefused(ChainUnavailable):
+    """The node answered that it will not, for some reason of its own."""
+
+
 class Node:
     """A chain as one node shows it.
 
@@ -234,7 +238,7 @@ def _named(**details: object) -> Iterator[None]:
     except TimeExhausted:
         raise ChainUnavailable(f"not mined within {WAIT:.0f} s", **details) from None
     except Web3Exception as error:
-        raise ChainUnavailable(f"the node refuses: {error}", **details) from None
+        raise NodeRefused(f"the node refuses: {error}", **details) from None
     except (requests.RequestException, OSError) as error:
         # Their text has the node's URL in it, and that often a key to it.
         kind = type(error).__name__

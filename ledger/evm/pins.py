@@ -13,7 +13,7 @@ from circuits.encoding import is_hex
 from circuits.halo2.circuit import Circuit
 from circuits.testset import Manifest
 from ledger.checks import NOTHING
-from ledger.entries import TaskOpen
+from ledger.entries import DataRegister, TaskOpen
 from ledger.errors import BadPins
 from ledger.evm_keys import keccak256
 
@@ -86,13 +86,16 @@ def pins_of(circuit: Circuit, manifest: Manifest, verifier: str) -> Pins:
     )
 
 
-def read_pins(terms: TaskOpen, circuit: bytes, manifest: bytes, verifier: str) -> Pins:
+def read_pins(
+    terms: TaskOpen, registered: DataRegister, circuit: bytes, manifest: bytes, verifier: str
+) -> Pins:
     """Return the parameters of a task from its two public files.
 
     Raises
     ------
     BadPins
-        If a file is not the one that the task names.
+        If a file is not the one that the task names, or says something else than task and
+        registration do: then no proof could be verified by who reads the files.
     CorruptedArtefact, WrongVersion, ShapeMismatch
         If a file cannot be used.
     """
@@ -101,4 +104,14 @@ def read_pins(terms: TaskOpen, circuit: bytes, manifest: bytes, verifier: str) -
         raise BadPins("the circuit file is not that of the task's circuit")
     if committed.testset_id != terms.testset:
         raise BadPins("the manifest is not that of the task's test set")
+    for name, said, found in (
+        ("SRS", terms.srs, read.srs),
+        ("number of samples", registered.samples, committed.samples),
+    ):
+        if said != found:
+            raise BadPins(f"{name}: the ledger says {said}, the file {found}")
+    if registered.openings > committed.proofs:
+        raise BadPins(
+            f"openings: registered for {registered.openings}, the set allows {committed.proofs}"
+        )
     return pins_of(read, committed, verifier)

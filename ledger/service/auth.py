@@ -226,7 +226,9 @@ class Authenticator:
             raise BadRequestSignature("keyid is not an identity of 64 hex digits")
         return str(identity), Key(scheme, str(identity))
 
-    def check(self, message: Message, identity: str, key: Key) -> str:
+    def check(
+        self, message: Message, identity: str, key: Key, admit: Callable[[str], None] | None = None
+    ) -> str:
         """Check a request's signature.
 
         Parameters
@@ -237,6 +239,9 @@ class Authenticator:
             What `claimed` returned.
         key : Key
             Its present key.
+        admit : callable, optional
+            Called with the identity once the signature holds and is new; raises if it comes too
+            often.
 
         Returns
         -------
@@ -266,8 +271,12 @@ class Authenticator:
         if nonce is None or not 16 <= len(nonce) <= 64:
             raise BadRequestSignature("nonce must have 16 to 64 characters")
         # Only what holds is remembered: strangers cannot use up an identity's nonces.
-        end = int(parameters["expires"]) + self._skew
-        self._nonces.use(identity, nonce, end, self._clock())
+        end, now = int(parameters["expires"]) + self._skew, self._clock()
+        self._nonces.check(identity, nonce)
+        # In between: a replay costs its victim nothing, and a flood fills no memory.
+        if admit is not None:
+            admit(identity)
+        self._nonces.use(identity, nonce, end, now)
         return results[0].covered_components['"content-digest"']
 
     def _check_times(self, parameters: Any) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from circuits.bundle import MAX_BYTES as BUNDLE_BYTES
 from circuits.encoding import read_bytes
 from circuits.errors import ProofRejected
+from ledger.embedded.blobs import BLOBS
+from ledger.embedded.store import Refusal
 from ledger.entries import NOTHING, ProofSubmit, Slash
 from ledger.envelope import SignedEntry
-from ledger.errors import MalformedEntry, MissingBlob, NoFault
+from ledger.errors import MalformedEntry, NoFault
 from ledger.ledger import Ledger
 from ledger.records import Accepted, InvalidReveal, TaskPins
-from ledger.rules import apply
 from ledger.service import views
 from ledger.service.catalogue import Catalogue, Kind
-from ledger.service.errors import NotFound
+from ledger.service.config import Limits
+from ledger.service.errors import InFlight, NotFound
 from ledger.service.jobs import Job, Placed
 from ledger.service.keeper import Keeper
-from ledger.service.schemas import Entries, ReleaseInfo, TaskInfo
+from ledger.service.room import require_documents, require_free, require_room
+from ledger.service.schemas import Entries, EntryInfo, ReleaseInfo, TaskInfo
 from ledger.service.spool import Spool
 from ledger.service.tracing import follow_back
 from ledger.service.verify import Job as VerifyJob
@@ -32,6 +36,9 @@ from ledger.tlog.receipt import Receipt
 from verifier.verdict import Check, Verdict
 
 T = TypeVar("T")
+
+_TURN = 50
+_ANSWER_BYTES = 4 << 20
 
 
 class Book:
@@ -47,6 +54,8 @@ class Book:
         The ledger's folder.
     grown : callable
         Called when it has new entries.
+    limits : Limits
+        What entries may name.
 
     Attributes
     ----------
@@ -55,36 +64,46 @@ class Book:
     """
 
     def __init__(
-        self, keeper: Keeper, spool: Spool, folder: Path, grown: Callable[[], None]
+        self,
+        keeper: Keeper,
+        spool: Spool,
+        folder: Path,
+        grown: Callable[[], None],
+        limits: Limits,
     ) -> None:
         self._keeper = keeper
         self._spool = spool
         self._folder = folder
         self._grown = grown
+        self._limits = limits
         self._catalogue = Catalogue()
         self._tracing = asyncio.Lock()
+        self._honest: set[tuple[str, str]] = set()
+        self._screening: set[str] = set()
         self.workers: Workers | None = None
 
-    async def _look(self, work: Callable[[Ledger, Catalogue], T]) -> T:
+    async def _look(self, work: Callable[[Ledger, Catalogue], T], *, write: bool = False) -> T:
         def turn(ledger: Ledger) -> T:
             self._catalogue.refresh(ledger)
             return work(ledger, self._catalogue)
 
-        return await self._keeper.run(turn)
+        return await self._keeper.run(turn, write=write)
 
     async def entries(self, start: int, count: int) -> Entries:
-        """Return some entries."""
-
-        def read(ledger: Ledger) -> Entries:
-            state = ledger.state
-            found = ledger.entries(start, count) if start < state.size else []
-            listed = [
-                views.entry_info(state, index, entry)
-                for index, entry in enumerate(found[: state.size - start], start)
-            ]
-            return Entries(size=state.size, entries=listed)
-
-        return await self._keeper.run(read)
+        """Return some entries: at least one if there is any, and not many that are large."""
+        listed: list[EntryInfo] = []
+        left = _ANSWER_BYTES
+        size = (await self._keeper.state()).size
+        while left > 0 and start + len(listed) < min(size, start + count):
+            # In turns, so that others have theirs.
+            index = start + len(listed)
+            number = min(_TURN, min(size, start + count) - index)
+            for info in await self._keeper.run(partial(_infos, index, number)):
+                listed.append(info)
+                left -= len(info.data)
+                if left <= 0:
+                    break
+        return Entries(size=size, entries=listed)
 
     async def checkpoint(self) -> str:
         """Return the newest checkpoint, signed by the log alone."""
@@ -164,16 +183,17 @@ class Book:
         async with self._tracing:
             return await follow_back(self._keeper, self._folder, model)
 
-    async def blob(self, digest: str) -> bytes:
-        """Return a blob that the ledger has."""
-        try:
-            return await self._keeper.run(lambda ledger: ledger.blob(digest))
-        except MissingBlob:
-            raise NotFound(f"there is no blob {digest}") from None
+    def blob_path(self, digest: str) -> Path:
+        """Return the file of a blob that the ledger has, or would have."""
+        return self._folder / BLOBS / digest
+
+    async def refusals(self, count: int) -> list[Refusal]:
+        """Return the newest refusals, oldest first."""
+        return await self._keeper.run(lambda ledger: ledger.refusals(count))
 
     async def has_blob(self, digest: str) -> bool:
         """Tell whether the ledger has a blob."""
-        return await asyncio.to_thread((self._folder / "blobs" / digest).is_file)
+        return await asyncio.to_thread(self.blob_path(digest).is_file)
 
     async def placed_proof(self, digest: str) -> Placed | None:
         """Return where the submission of a digest is, or None."""
@@ -203,8 +223,14 @@ class Book:
         if isinstance(body, Slash) and body.blob != NOTHING:
             names.append(body.blob)
             await self._screen(entry, body)
-        paths = [path for name in names if (path := self._spool.find(entry.signer, name))]
-        blobs = await asyncio.to_thread(lambda: tuple(path.read_bytes() for path in paths))
+        sizes = self._spool.sizes(entry.signer, entry.body.blobs)
+        if sizes:
+            require_documents(entry, sizes, self._limits)
+            require_free(self._folder, self._limits)
+            await self._look(
+                lambda _, catalogue: require_room(entry, sizes, self._limits, catalogue), write=True
+            )
+        blobs = await asyncio.to_thread(self._spool.read, entry.signer, names)
         receipt = await self._keeper.append(entry, blobs)
         for name in names:
             self._spool.discard(entry.signer, name)
@@ -220,20 +246,27 @@ class Book:
         found = self._spool.find(entry.signer, body.blob)
         if found is None or self.workers is None:
             return
+        if (body.subject, body.blob) in self._honest:
+            raise NoFault("the file does open the test set")
+        if entry.signer in self._screening:
+            raise InFlight("another file of yours is being looked at")
 
         def ask(ledger: Ledger) -> str:
             state = ledger.state
-            apply(state, entry, InvalidReveal(body.blob))
+            ledger.check(entry, InvalidReveal(body.blob))
             return state.testsets[state.task(body.subject).terms.testset].terms.manifest
 
-        manifest = self._folder / "blobs" / await self._keeper.run(ask)
-        loop = asyncio.get_running_loop()
-        job = Reveal(manifest, found)
+        self._screening.add(entry.signer)
         try:
+            job = Reveal(self.blob_path(await self._keeper.run(ask)), found)
+            loop = asyncio.get_running_loop()
             bad = await loop.run_in_executor(self.workers.threads, self.workers.run, job)
         except JobFailed as error:
             raise NoFault(f"the file cannot be looked at: {error.message}") from None
+        finally:
+            self._screening.discard(entry.signer)
         if not bad:
+            self._honest.add((body.subject, body.blob))
             raise NoFault("the file does open the test set")
 
     # What the queue asks.
@@ -241,23 +274,25 @@ class Book:
     async def admit(self, entry: SignedEntry) -> tuple[Placed | None, TaskPins | None]:
         """Ask the rules about a submission; see `jobs.Book`."""
         body = _proof(entry)
+        sizes = self._spool.sizes(entry.signer, body.blobs)
 
         def ask(ledger: Ledger, catalogue: Catalogue) -> tuple[Placed | None, TaskPins | None]:
             index = catalogue.place(entry.digest)
             if index is not None and ledger.entry(index) == entry:
                 return _placed(ledger, index), None
             state = ledger.state
-            apply(state, entry, Accepted.claimed_by(body))
+            ledger.check(entry, Accepted.claimed_by(body))
+            require_room(entry, sizes, self._limits, catalogue)
             return None, state.pins(body.task, body.round, entry.signer)
 
-        return await self._look(ask)
+        return await self._look(ask, write=True)
 
     async def bundle(self, entry: SignedEntry) -> Path | None:
         """Return the file of the bundle that an entry names, or None."""
         name = _proof(entry).bundle
         found = self._spool.find(entry.signer, name)
         if found is None:
-            logged = self._folder / "blobs" / name
+            logged = self.blob_path(name)
             return logged if logged.is_file() else None
         return found
 
@@ -282,9 +317,15 @@ class Book:
             receipt = ledger.submit(bundle, job.entry, verdict)
             return _placed(ledger, receipt.index)
 
-        placed = await self._keeper.run(write)
+        placed = await self._keeper.run(write, write=True)
         self._grown()
         return placed
+
+
+def _infos(start: int, count: int, ledger: Ledger) -> list[EntryInfo]:
+    state = ledger.state
+    found = ledger.entries(start, count)
+    return [views.entry_info(state, index, entry) for index, entry in enumerate(found, start)]
 
 
 def _placed(ledger: Ledger, index: int) -> Placed:

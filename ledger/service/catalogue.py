@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
+from ledger.embedded.blobs import BLOBS
 from ledger.entries import (
     DataRegister,
     Genesis,
@@ -39,13 +42,23 @@ class Catalogue:
         self._keys: dict[str, str] = {}
         self._proofs: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._tasks: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+        self._kept: Counter[str] = Counter()
+        self._blobs: set[str] = set()
 
     def refresh(self, ledger: Ledger) -> None:
         """Look at the entries that are new."""
         if ledger.state.size == self.size:
             return
         for entry in ledger.entries(self.size):
+            self._weigh(entry, ledger.folder / BLOBS)
             self._add(entry)
+
+    def _weigh(self, entry: SignedEntry, blobs: Path) -> None:
+        for name in entry.body.blobs:
+            if name not in self._blobs:
+                self._blobs.add(name)
+                with contextlib.suppress(OSError):
+                    self._kept[entry.signer] += (blobs / name).stat().st_size
 
     def _add(self, entry: SignedEntry) -> None:
         body, digest = entry.body, entry.digest
@@ -88,6 +101,14 @@ class Catalogue:
     def author(self, key: str) -> str | None:
         """Return the identity whose present key is `key`, or None."""
         return self._authors.get(key)
+
+    def kept(self, identity: str) -> tuple[int, int]:
+        """Return the bytes of blobs that entries of an identity named first, and of all."""
+        return self._kept[identity], self._kept.total()
+
+    def names_blob(self, digest: str) -> bool:
+        """Tell whether an entry names a blob."""
+        return digest in self._blobs
 
     def place(self, digest: str) -> int | None:
         """Return the index of an entry by its digest, or None."""

@@ -19,6 +19,15 @@ class Limits:
         Most that all of them together may have.
     spool_seconds : float
         After so long such a blob is thrown away.
+    document_bytes : int
+        Most that a blob may have which is no proof: a manifest, a card, a report.
+    kept_of_one : int
+        Most that one identity may have in blobs that its entries were the first to name. They
+        are kept for ever, by every validator too.
+    kept_total : int
+        Most that all of them together may have.
+    free_bytes : int
+        Blobs are only taken while the disk has so much left.
     read_seconds : float
         In this time a request's body must have arrived; longer ones at 64 KiB a second.
     answer_seconds : float
@@ -36,8 +45,14 @@ class Limits:
         registrations, and requests whose signature does not hold.
     connections : int
         Requests that are served at a time; others get 503.
+    requests_per_address : int
+        As many of them from one network address (IPv6: from one /64); others get 429.
     uploads : int
         Blobs that are taken in at a time; further ones get 503.
+    uploads_of_one, uploads_per_address : int
+        As many of them by one identity, and from one network address; further ones get 429.
+    upload_rate : int
+        Bytes a second at which uploads must come in while half of their places are taken.
     waiting : int
         Requests that wait for cosignatures at a time; others are told at once that there are none.
     entries_per_page : int
@@ -48,6 +63,10 @@ class Limits:
     spool_bytes: int = 512 << 20
     spool_total: int = 16 << 30
     spool_seconds: float = 2 * 3600
+    document_bytes: int = 64 << 20
+    kept_of_one: int = 4 << 30
+    kept_total: int = 256 << 30
+    free_bytes: int = 1 << 30
     read_seconds: float = 60
     answer_seconds: float = 120
     cosign_seconds: float = 10
@@ -58,7 +77,11 @@ class Limits:
     strangers_per_second: float = 1
     stranger_burst: float = 30
     connections: int = 256
+    requests_per_address: int = 64
     uploads: int = 32
+    uploads_of_one: int = 2
+    uploads_per_address: int = 8
+    upload_rate: int = 1 << 20
     waiting: int = 32
     entries_per_page: int = 1000
 

@@ -115,7 +115,9 @@ class Cosigner:
 
     def cosigned(self, size: int, note: str) -> str:
         """Return a checkpoint with the cosignatures that are there."""
-        return self._notes.get(size, note)
+        kept = self._notes.get(size)
+        # What was kept of another history, as before a restore, is none of this one.
+        return kept if kept is not None and _same(kept, note) else note
 
     def best(self, at_least: int, count: int) -> tuple[int, str] | None:
         """Return the newest checkpoint of so many entries with so many cosignatures, or None."""
@@ -227,7 +229,7 @@ class Cosigner:
         raise NotCosigned(f"validator {validator.key.name} cannot say where it is", 1)
 
     async def _keep(self, size: int, note: str, cosigned: str) -> None:
-        merged = Note.parse(self._notes.get(size, note)).add(Note.parse(cosigned).signatures)
+        merged = Note.parse(self.cosigned(size, note)).add(Note.parse(cosigned).signatures)
         self._notes[size] = merged.encode()
         self._forget()
         async with self._writing:
@@ -247,6 +249,10 @@ class Cosigner:
     def _cosigners(self, note: str) -> int:
         parsed = Note.parse(note)
         return sum(cosigned_at(parsed, key) is not None for key in self.keys)
+
+
+def _same(first: str, second: str) -> bool:
+    return Note.parse(first).text == Note.parse(second).text
 
 
 async def _wait(validator: Validator) -> None:

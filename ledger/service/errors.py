@@ -20,6 +20,8 @@ The tree (exit status 7)::
         ├── WrongMediaType           [415]
         ├── RateLimited              [429] with Retry-After
         ├── QuotaSpent               [429] too many bytes that no entry names yet
+        ├── StorageSpent             [403] the caller's entries name too many bytes
+        ├── StorageFull              [503] with Retry-After
         ├── QueueFull                [503] with Retry-After
         ├── Stopping                 [503] with Retry-After
         ├── Overloaded               [503] with Retry-After
@@ -183,6 +185,20 @@ class QuotaSpent(Busy):
     status = 429
 
 
+class StorageSpent(ServiceError):
+    """The entries of the caller name as many bytes as this service keeps for one identity."""
+
+    code = "STORAGE_SPENT"
+    status = 403
+
+
+class StorageFull(Busy):
+    """No more blobs are taken until the operator makes room."""
+
+    code = "STORAGE_FULL"
+    status = 503
+
+
 class QueueFull(Busy):
     """No further proof can be taken for verification now."""
 
@@ -285,3 +301,8 @@ def status_of(error: ZkpotError) -> int:
     if isinstance(error, errors.TraceTooLarge | errors.AmbiguousRelease):
         return 422
     return 503 if isinstance(error, _UNAVAILABLE) else 500
+
+
+def undecided(error: ZkpotError) -> bool:
+    """Tell whether an error is this server's, and says nothing of the entry that met it."""
+    return isinstance(error, LedgerError) and status_of(error) >= 500

@@ -23,13 +23,7 @@ from ledger.embedded.tiles import TileReader, Tiles, folder_fetch
 from ledger.embedded.tree import Tree
 from ledger.entries import Genesis, ProofSubmit
 from ledger.envelope import SignedEntry
-from ledger.errors import (
-    LedgerBusy,
-    LedgerCorrupt,
-    LedgerRolledBack,
-    MissingBlob,
-    StorageFailed,
-)
+from ledger.errors import BadEvidence, LedgerBusy, LedgerCorrupt, MissingBlob, StorageFailed
 from ledger.records import Vouched
 from ledger.rules import apply
 from ledger.service.errors import Busy, LogForked, Unreachable
@@ -37,10 +31,11 @@ from ledger.service.remote_log import RemoteLog
 from ledger.service.verify import Job, Outcome
 from ledger.service.workers import JobFailed, Workers
 from ledger.state import State
+from ledger.tlog.evidence import Evidence
 from ledger.tlog.note import Checkpoint
 
 _CHUNK = 256
-_FAULT = "fault.json"
+_FAULT, _EVIDENCE = "fault.json", "evidence.json"
 
 # What a verification may end with that is not the log's fault: it is tried again later.
 _PASSING = (Busy, Unreachable, ResourceError, SrsError, LedgerBusy, StorageFailed, MissingBlob)
@@ -140,19 +135,45 @@ class Follower:
             raise LedgerCorrupt(f"the log is not followed any more: {self.fault.message}")
         if not self._loaded:
             self._load()
-        try:
-            note = self.remote.checkpoint()
-        except (LogForked, LedgerRolledBack) as error:
-            self._refuse(error, "")
-            raise
+        note = self.remote.signed_checkpoint()
         target = Checkpoint.open(note, self.remote.key)
+        if target.size <= self.size:
+            # An older one is no news; somebody on the way may have kept it.
+            if self.tree.root(target.size) != target.root:
+                self.accuse(note)
+            return self.size
         while self.size < target.size:
             self._take(self._next(note, target))
-        if self.tree.root(target.size) != target.root:
-            forked = LogForked(f"checkpoint {target.size} is not that of the entries")
-            self._refuse(forked, note)
-            raise forked
         return self.size
+
+    def accuse(self, note: str, theirs: Tree | None = None) -> None:
+        """Keep proof that the log has signed another history than the one here, if it is proof.
+
+        Parameters
+        ----------
+        note : str
+            A checkpoint that the log signed.
+        theirs : Tree, optional
+            The tree that it is of, where that is larger than the one here.
+
+        Raises
+        ------
+        LogForked
+            If it is. The log is not followed any more.
+        """
+        size, larger = Checkpoint.open(note, self.remote.key).size, theirs or self.tree
+        small = min(size, self.size)
+        prefix, proof = b"", []
+        if size != self.size:
+            prefix, proof = larger.root(small), larger.consistency(small, larger.size)
+        try:
+            found = Evidence.of(self.remote.key, note, self.note, prefix=prefix, proof=proof)
+        except BadEvidence:
+            return
+        write_atomic(self.folder / _EVIDENCE, found.encode())
+        error = LogForked(f"the log has signed two histories; see {self.folder / _EVIDENCE}")
+        self._refuse(error, note)
+        raise error
 
     def _load(self) -> None:
         """Read what is kept; it was verified when it was taken in."""
@@ -171,12 +192,15 @@ class Follower:
         """Return the checkpoint up to which to go: a long way is gone in steps."""
         if target.size - self.size <= _CHUNK:
             return note
-        return self.remote.receipt(self.size + _CHUNK - 1).checkpoint
+        step = self.remote.signed_receipt(self.size + _CHUNK - 1).checkpoint
+        reached = Checkpoint.open(step, self.remote.key).size
+        # Receipts are of commits, and one commit can be larger than a step.
+        return step if self.size < reached < target.size else note
 
     def _take(self, note: str) -> None:
         """Verify the entries up to a checkpoint, and keep them."""
         start, checkpoint = self.size, Checkpoint.open(note, self.remote.key)
-        added = self._fetch(checkpoint)
+        added = self._fetch(checkpoint, note)
         try:
             state = self._verify(added)
         except _PASSING:
@@ -196,7 +220,7 @@ class Follower:
             self.state, self.note = state, note
             self.lock.notify_all()
 
-    def _fetch(self, checkpoint: Checkpoint) -> list[bytes]:
+    def _fetch(self, checkpoint: Checkpoint, note: str) -> list[bytes]:
         """Return the new entries under a checkpoint: what the log has signed for, and no more.
 
         Anybody on the way can send something else; only what is signed can be held against it.
@@ -206,8 +230,17 @@ class Follower:
             frontier = frontier.append(leaf_hash(data))
             added.append(data)
         if (frontier.size, frontier.root) != (checkpoint.size, checkpoint.root):
+            self._look_for_a_fork(checkpoint, note)
             raise LedgerCorrupt(f"what came are not the entries of checkpoint {checkpoint.size}")
         return added
+
+    def _look_for_a_fork(self, checkpoint: Checkpoint, note: str) -> None:
+        """See whether other entries than those here are what the log has signed."""
+        theirs = Tree()
+        for data in Tiles(self.remote.fetch, checkpoint.size).entries():
+            theirs.append(leaf_hash(data))
+        if self.size > 0 and theirs.root() == checkpoint.root:
+            self.accuse(note, theirs)
 
     def _verify(self, added: list[bytes]) -> State:
         """Return what entries amount to, having verified everything."""

@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from circuits.errors import ZkpotError
+from ledger.errors import LedgerBusy, MissingBlob, StorageFailed
 from ledger.service.config import Limits
 from ledger.service.errors import (
     Busy,
@@ -31,6 +32,7 @@ from ledger.service.errors import (
     WrongMediaType,
     status_of,
 )
+from ledger.service.limits import Places, network
 
 _access = logging.getLogger("ledger.service.access")
 _log = logging.getLogger("ledger.service")
@@ -40,7 +42,8 @@ _DRAIN_BYTES = 64 << 20
 _DRAIN_SECONDS = 2.0
 _DRAIN_IDLE_SECONDS = 0.2
 _LONGEST_MESSAGE = 1000
-_SLOWEST = 1 << 16  # bytes a second
+_LOOK_SECONDS = 1.0
+SLOWEST = 1 << 16  # bytes a second
 _LOGGED_PATH = 200
 
 # Also for the explorer, whose scripts and styles are files of this server.
@@ -57,8 +60,7 @@ _HEADERS = [
 def error_response(error: ZkpotError) -> JSONResponse:
     """Return the answer to a request that failed, in the one form that errors have."""
     status = status_of(error)
-    # What is wrong inside is for the log, not for strangers.
-    message = error.message[:_LONGEST_MESSAGE] if status != 500 else "the ledger failed"
+    message = _told(error)[:_LONGEST_MESSAGE]
     headers = {"cache-control": "no-store"}
     if isinstance(error, Busy):
         headers["retry-after"] = str(error.retry_after)
@@ -70,12 +72,21 @@ def error_response(error: ZkpotError) -> JSONResponse:
     return JSONResponse(body, status, headers)
 
 
+def _told(error: ZkpotError) -> str:
+    """Return what a stranger is told: what is wrong inside, and where, is for the log."""
+    if isinstance(error, MissingBlob) and "digest" in error.details:
+        return f"blob {error.details['digest']} is not here; put it first"
+    if isinstance(error, StorageFailed | LedgerBusy):
+        return "the ledger cannot be written at the moment"
+    return "the ledger failed" if status_of(error) == 500 else error.message
+
+
 def install(app: FastAPI, limits: Limits) -> None:
     """Add error answers and the guard to an app."""
 
     async def known(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ZkpotError)
-        if status_of(error) == 500:
+        if status_of(error) >= 500 and not isinstance(error, Busy):
             _log.error("%s: %s", error.code, error.message)
         return error_response(error)
 
@@ -107,7 +118,7 @@ class Guard:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
-        self._active = 0
+        self._places = Places(limits.connections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -115,12 +126,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send, self._limits.answer_seconds)
-        self._active += 1
+        caller = network((scope.get("client") or ("",))[0])
         try:
-            if self._active > self._limits.connections:
-                raise Overloaded("too many requests at a time", _RETRY_SECONDS)
-            async with asyncio.timeout(self._limits.answer_seconds) as exchange.deadline:
-                await self._app(scope, exchange.receive, exchange.send)
+            with self._places.take((caller, self._limits.requests_per_address)):
+                async with asyncio.timeout(self._limits.answer_seconds) as exchange.deadline:
+                    try:
+                        await self._app(scope, exchange.receive, exchange.send)
+                    finally:
+                        exchange.deadline = None
         except ClientDisconnect:
             exchange.status = 499
         except TimeoutError:
@@ -131,7 +144,6 @@ class Guard:
             _log.exception("request %s", exchange.id)
             await exchange.fail(ServiceError("internal error"))
         finally:
-            self._active -= 1
             exchange.log()
 
 
@@ -152,8 +164,7 @@ class _Exchange:
     async def receive(self) -> Message:
         message = await self._receive()
         # How fast a body must come in is for who reads it.
-        if self.deadline is not None and not self.deadline.expired():
-            self.deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
+        self._go_on()
         if message["type"] != "http.request" or not message.get("more_body", False):
             self._unread = False
         return message
@@ -176,6 +187,12 @@ class _Exchange:
         else:
             self._sent += len(message.get("body", b""))
         await self._send(message)
+        # A long answer takes as long as somebody reads it.
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     async def _drain(self) -> None:
         """Read a little more of a body that is not wanted.
@@ -246,8 +263,15 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     return bytes(pieces)
 
 
-async def timed_body(request: Request, limit: int, seconds: float) -> AsyncIterator[bytes]:
-    """Give the pieces of a body; see `read_body`. A long one may take longer."""
+def address_of(request: Request) -> str:
+    """Return what the sender of a request is counted by, see `network`."""
+    return network(request.client.host if request.client else "")
+
+
+async def timed_body(
+    request: Request, limit: int, seconds: float, least_rate: Callable[[], int] = lambda: SLOWEST
+) -> AsyncIterator[bytes]:
+    """Give the pieces of a body; see `read_body`. A long one may take longer, at a least rate."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or len(declared) > 18 or int(declared) > limit:
         raise TooLarge(f"a body here has at most {limit} bytes")
@@ -255,12 +279,17 @@ async def timed_body(request: Request, limit: int, seconds: float) -> AsyncItera
     stream = request.stream()
     begun = time.monotonic()
     while True:
-        left = begun + seconds + size / _SLOWEST - time.monotonic()
+        coming = asyncio.ensure_future(anext(stream, None))
         try:
-            async with asyncio.timeout(left):
-                piece = await anext(stream, None)
-        except TimeoutError:
-            raise RequestTimeout("the body did not arrive in time") from None
+            while not coming.done():
+                # The rate may change while nothing comes.
+                left = begun + seconds + size / least_rate() - time.monotonic()
+                if left <= 0:
+                    raise RequestTimeout("the body did not arrive in time")
+                await asyncio.wait({coming}, timeout=min(left, _LOOK_SECONDS))
+            piece = coming.result()
+        finally:
+            coming.cancel()
         if piece is None:
             return
         size += len(piece)

@@ -33,6 +33,8 @@ class Job:
         Index of its entry, and what it earned.
     tries : int
         Verifications that were begun and not ended.
+    found : tuple or None
+        What a worker was given of the task, and what it said, until that is logged.
     """
 
     entry: SignedEntry
@@ -44,6 +46,7 @@ class Job:
     index: int | None = None
     credited: int | None = None
     tries: int = 0
+    found: tuple[Any, Any] | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -1,16 +1,21 @@
 """The one thread that touches the log.
 
-Reads and writes take turns on it, so that no answer is about half a commit. Entries that arrive
-while one commit is on its way to the disk share the next: one fsync for all of them.
+Reads and writes take turns on it, so that no answer is about half a commit. Writes go first: no
+number of readers keeps an entry from the log. Entries that arrive while one commit is on its way
+to the disk share the next: one fsync for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from itertools import count
+from queue import PriorityQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 from circuits.errors import ZkpotError
 from ledger.envelope import SignedEntry
@@ -24,6 +29,7 @@ T = TypeVar("T")
 _BATCH = 128
 _MOST_PENDING = 1024
 _RETRY_SECONDS = 2.0
+_FIRST, _LATER = 0, 1
 
 Item = tuple[SignedEntry, tuple[bytes, ...]]
 
@@ -39,11 +45,26 @@ class Keeper:
 
     def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
         self._open = open_ledger
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._waiting: PriorityQueue[_Turn] = PriorityQueue()
+        self._order = count()
+        self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._ledger: Ledger | None = None
         self._pending: list[tuple[Item, asyncio.Future[Receipt]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
+
+    def _work(self) -> None:
+        while (turn := self._waiting.get()).work is not None:
+            if turn.done.set_running_or_notify_cancel():
+                try:
+                    turn.done.set_result(turn.work())
+                except BaseException as error:
+                    turn.done.set_exception(error)
+
+    async def _turn(self, work: Callable[[], T], priority: int) -> T:
+        done: Future[T] = Future()
+        self._waiting.put(_Turn(priority, next(self._order), work, done))
+        return await asyncio.wrap_future(done)
 
     async def start(self) -> None:
         """Open the ledger and replay it."""
@@ -52,10 +73,11 @@ class Keeper:
             self._ledger = self._open()
             _ = self._ledger.state
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, begin)
+        self._thread.start()
+        await self._turn(begin, _FIRST)
 
-    async def run(self, work: Callable[[Ledger], T]) -> T:
-        """Return what `work` makes of the ledger."""
+    async def run(self, work: Callable[[Ledger], T], *, write: bool = False) -> T:
+        """Return what `work` makes of the ledger; a write goes before all reads that wait."""
 
         def call() -> T:
             assert self._ledger is not None
@@ -63,7 +85,7 @@ class Keeper:
 
         if self._closed:
             raise Stopping("the service stops", _RETRY_SECONDS)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await self._turn(call, _FIRST if write else _LATER)
 
     async def state(self) -> State:
         """Return what the log amounts to now."""
@@ -95,7 +117,8 @@ class Keeper:
             while self._pending:
                 batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
                 try:
-                    results = await self.run(partial(_append, [item for item, _ in batch]))
+                    work = partial(_append, [item for item, _ in batch])
+                    results = await self.run(work, write=True)
                 except Exception as error:
                     for _, done in batch:
                         done.set_exception(error)
@@ -120,8 +143,18 @@ class Keeper:
             if self._ledger is not None:
                 self._ledger.close()
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, end)
-        self._thread.shutdown()
+        if self._thread.is_alive():
+            await self._turn(end, _LATER)
+            self._waiting.put(_Turn(_LATER, next(self._order), None, Future()))
+            await asyncio.to_thread(self._thread.join)
+
+
+@dataclass(order=True)
+class _Turn:
+    priority: int
+    number: int
+    work: Callable[[], Any] | None = field(compare=False)
+    done: Future[Any] = field(compare=False)
 
 
 def _append(items: list[Item], ledger: Ledger) -> list[Receipt | ZkpotError]:

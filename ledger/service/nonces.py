@@ -23,6 +23,17 @@ class Nonces:
         self._known: set[tuple[str, str]] = set()
         self._ends: list[tuple[float, tuple[str, str]]] = []
 
+    def check(self, identity: str, nonce: str) -> None:
+        """Refuse a nonce that is used up.
+
+        Raises
+        ------
+        ReplayedRequest
+            If it is.
+        """
+        if (identity, nonce) in self._known:
+            raise ReplayedRequest("this signed request was seen before; sign it anew")
+
     def use(self, identity: str, nonce: str, end: float, now: float) -> None:
         """Use a nonce up until `end`.
 
@@ -36,8 +47,7 @@ class Nonces:
         while self._ends and self._ends[0][0] < now:
             self._known.discard(heapq.heappop(self._ends)[1])
         pair = (identity, nonce)
-        if pair in self._known:
-            raise ReplayedRequest("this signed request was seen before; sign it anew")
+        self.check(identity, nonce)
         # None may be forgotten before its time, so that it is the newcomer who waits.
         if len(self._known) >= self._limit:
             raise Overloaded("too many signed requests at a time", self._ends[0][0] - now)

@@ -21,9 +21,9 @@ from typing import Any
 from circuits.errors import ProofRejected, WorkerFailed, ZkpotError
 from ledger.entries import ProofSubmit
 from ledger.envelope import SignedEntry
-from ledger.errors import MalformedEntry, MissingBlob
+from ledger.errors import MalformedEntry, MissingBlob, StorageFailed
 from ledger.service.config import Verification
-from ledger.service.errors import InFlight, QueueFull, ServiceError, Stopping
+from ledger.service.errors import InFlight, QueueFull, ServiceError, Stopping, undecided
 from ledger.service.jobs import Book, Job, Placed, Status
 from ledger.service.spool import Spool
 from ledger.service.workers import JobFailed, Workers
@@ -32,6 +32,7 @@ _log = logging.getLogger("ledger.service")
 _REMEMBERED = 10_000
 _TRIES = 2
 _FIRST_GUESS = 2.0
+_PAUSE_SECONDS = 2.0
 
 
 class Submissions:
@@ -85,7 +86,11 @@ class Submissions:
             try:
                 await self._resume(job)
             except ZkpotError as error:
-                self._settle(job, error)
+                if undecided(error):
+                    self._remember(job)
+                    self._postpone(job, error)
+                else:
+                    self._settle(job, error)
         self._consumers = [
             asyncio.create_task(self._consume()) for _ in range(self._limits.workers)
         ]
@@ -175,37 +180,76 @@ class Submissions:
     async def _consume(self) -> None:
         while True:
             job = await self._queue.get()
+            if self._stopping:
+                continue
+            tries = job.tries
             try:
                 await self._decide(job)
             except ZkpotError as error:
                 if self._stopping and isinstance(error, WorkerFailed):
                     # Cut off, not failed: the next service takes it up.
-                    self._spool.begin(job.entry.digest, job.tries - 1)
+                    self._recount(job, tries)
+                elif undecided(error):
+                    self._recount(job, tries)
+                    self._postpone(job, error)
                 else:
                     self._settle(job, error)
+            except (OSError, MemoryError) as error:
+                self._recount(job, tries)
+                self._postpone(job, error)
             except Exception:
                 _log.exception("submission %s", job.entry.digest)
-                self._settle(job, ServiceError("internal error; it can be submitted again"))
+                if self._stopping:
+                    self._recount(job, tries)
+                else:
+                    self._settle(job, ServiceError("internal error; it can be submitted again"))
+
+    def _postpone(self, job: Job, error: Exception) -> None:
+        """Try again later: nothing was decided, or it was and is on the log, which is asked first.
+
+        What was taken is kept until the rules or the verifier have said something of it.
+        """
+        _log.error("submission %s waits: %s", job.entry.digest, error)
+        job.status = "queued"
+        asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._queue.put_nowait, job)
+
+    def _recount(self, job: Job, tries: int) -> None:
+        """Take back a try that the proof had no part in."""
+        job.tries = tries
+        with contextlib.suppress(StorageFailed):
+            self._spool.begin(job.entry.digest, tries)
 
     async def _decide(self, job: Job) -> None:
         job.status = "verifying"
         # The rules again: while it waited, the budget may have been spent.
         placed, pins = await self._book.admit(job.entry)
         if placed is None:
-            job.tries += 1
-            self._spool.begin(job.entry.digest, job.tries)
-            begun = time.monotonic()
-            loop = asyncio.get_running_loop()
-            outcome: Any
-            try:
-                outcome = await loop.run_in_executor(
-                    self.workers.threads, self.workers.run, self._book.task(job, pins)
-                )
-            except JobFailed as failed:
-                outcome = failed
-            self._seconds += (time.monotonic() - begun - self._seconds) / 4
-            placed = await self._book.log(job, pins, outcome)
+            # What was found out is kept, should it not be possible to log it just now.
+            if job.found is None or job.found[0] != pins:
+                job.found = pins, await self._verify(job, pins)
+            placed = await self._book.log(job, pins, job.found[1])
         self._accept(job, placed)
+
+    async def _verify(self, job: Job, pins: Any) -> Any:
+        bundle = await self._book.bundle(job.entry)
+        if bundle is None:
+            raise MissingBlob("the bundle of this submission is gone; put it again")
+        if job.tries >= _TRIES:
+            raise WorkerFailed("the service did not survive the verification of this proof")
+        job.bundle = bundle
+        job.tries += 1
+        self._spool.begin(job.entry.digest, job.tries)
+        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        outcome: Any
+        try:
+            outcome = await loop.run_in_executor(
+                self.workers.threads, self.workers.run, self._book.task(job, pins)
+            )
+        except JobFailed as failed:
+            outcome = failed
+        self._seconds += (time.monotonic() - begun - self._seconds) / 4
+        return outcome
 
     def _accept(self, job: Job, placed: Placed) -> None:
         job.index, job.credited = placed.index, placed.credited
@@ -222,7 +266,9 @@ class Submissions:
         job.status = status
         self._remember(job)
         self._spool.leave(digest)
-        self._spool.discard(author, _body(job.entry).bundle)
+        # After a refusal that may pass, the bundle need not be put again.
+        if not job.open_again:
+            self._spool.discard(author, _body(job.entry).bundle)
         if self._authors.get(author) == digest:
             del self._authors[author]
         job.decided.set()

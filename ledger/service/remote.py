@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from weakref import WeakSet
 
 import httpx
 
@@ -24,6 +28,8 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 _SIGNATURE_SECONDS = 60
 _PIECE = 1 << 16
+_SLOWEST = 1 << 16  # bytes a second
+_SLOW = "it is too slow"
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _MESSAGE = 1000
 
@@ -60,7 +66,8 @@ class Remote:
     url : str
         Where it is.
     timeout : float
-        Seconds to wait for it to say something.
+        Seconds to wait for it to say something. What is sent and received must also move on, at
+        64 KiB a second with twice as many seconds to spare.
     patience : float
         Seconds for which a request is tried again while the server is busy or cannot be reached.
     """
@@ -68,7 +75,9 @@ class Remote:
     def __init__(self, url: str, *, timeout: float = 30.0, patience: float = 60.0) -> None:
         self.url = url.rstrip("/")
         self.patience = patience
+        self._spare = 2 * timeout
         self._http = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._sockets: WeakSet[socket.socket] = WeakSet()
 
     def close(self) -> None:
         """Close the connections."""
@@ -127,30 +136,82 @@ class Remote:
     def _once(
         self, method: str, target: str, limit: int, headers: Mapping[str, str], body: bytes | None
     ) -> bytes:
-        content = None if body is None else _pieces(body)
+        clock = _Clock(self._spare, self._sockets)
+        content = None if body is None else _pieces(body, clock)
+        headers = {**headers, "accept-encoding": "identity"}
         sized = dict(headers) if body is None else {**headers, "content-length": str(len(body))}
         try:
-            with self._http.stream(
-                method, self.url + target, content=content, headers=sized
-            ) as response:
-                found = _limited(response, limit)
+            with clock, self._http.stream(
+                method, self.url + target, content=content, headers=sized,
+                extensions={"trace": self._connected},
+            ) as response:  # fmt: skip
+                found = _limited(response, limit, clock)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            what = str(error) or type(error).__name__
+            what = _SLOW if clock.expired else str(error) or type(error).__name__
             raise Unreachable(f"{self.url} cannot be reached: {what}") from None
+        if clock.expired:
+            # An answer that ends with the connection would look like a whole one.
+            raise Unreachable(f"{self.url} cannot be reached: {_SLOW}")
         if response.is_success:
             return found
         raise _error(response, found)
 
 
-def _pieces(body: bytes) -> Iterator[bytes]:
+    def _connected(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.add(info["return_value"].get_extra_info("socket"))
+
+
+class _Clock:
+    """Ends an exchange that does not move on.
+
+    The limit of the HTTP library is for one read, and a server can make it read endlessly often,
+    also before the answer begins. The library does not say which connection an exchange uses: all
+    of a client's are cut off, and what else is under way is tried again.
+    """
+
+    def __init__(self, spare: float, sockets: WeakSet[socket.socket]) -> None:
+        self._end = time.monotonic() + spare
+        self._sockets = sockets
+        self._done = threading.Event()
+        self.expired = False
+
+    def moved(self, count: int) -> None:
+        """Say that so many bytes were sent or received."""
+        self._end += count / _SLOWEST
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._run, name="exchange clock", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _run(self) -> None:
+        while (left := self._end - time.monotonic()) > 0:
+            if self._done.wait(left):
+                return
+        if self._done.is_set():
+            return
+        self.expired = True
+        for connection in list(self._sockets):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _pieces(body: bytes, clock: _Clock) -> Iterator[bytes]:
     for start in range(0, len(body), _PIECE):
-        yield body[start : start + _PIECE]
+        piece = body[start : start + _PIECE]
+        yield piece
+        clock.moved(len(piece))
 
 
-def _limited(response: httpx.Response, limit: int) -> bytes:
+def _limited(response: httpx.Response, limit: int, clock: _Clock) -> bytes:
     found = bytearray()
-    for piece in response.iter_bytes():
+    # In raw pieces: what is small when it is sent must not be large when it is decoded.
+    for piece in response.iter_raw():
         found += piece
+        clock.moved(len(piece))
         if len(found) > limit:
             raise TooLarge(f"{response.url} answers with more than {limit} bytes")
     return bytes(found)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from circuits.bundle import MAX_BYTES as BUNDLE_BYTES
-from circuits.encoding import is_hex
+from circuits.encoding import is_hex, json_digest
 from circuits.errors import MissingArtefact
 from circuits.merkle import leaf_hash
 from ledger.embedded.replica import believed
@@ -22,7 +22,7 @@ from ledger.errors import BadNote, LedgerCorrupt, MissingBlob, NoQuorum
 from ledger.rules import apply
 from ledger.service.errors import Unreachable
 from ledger.service.remote import Remote
-from ledger.service.watch import Watch
+from ledger.service.watch import NEWEST, Watch
 from ledger.state import State
 from ledger.tlog.note import Checkpoint, VerifierKey
 from ledger.tlog.quorum import Quorum
@@ -125,12 +125,41 @@ class RemoteLog:
             If it does not go on from what was seen; what was signed is kept as evidence.
         """
         if self._quorum is None:
-            note = self._text("/checkpoint")
+            note, track = self._text("/checkpoint"), NEWEST
         else:
             # Of the cosigned ones; the log may have an even newer one.
             note = self._cosigned("/v1/checkpoint", self._quorum, str)
-        self._observe(note, newest=self._quorum is None)
+            track = _name_of(self._quorum)
+        self._observe(note, track)
         return note
+
+    def signed_checkpoint(self) -> str:
+        """Return what the server calls the newest checkpoint, if the log signed it.
+
+        Neither cosignatures nor what was seen before are asked about.
+
+        Raises
+        ------
+        BadNote
+            If the log did not sign it.
+        """
+        note = self._text("/checkpoint")
+        Checkpoint.open(note, self.key)
+        return note
+
+    def signed_receipt(self, index: int) -> Receipt:
+        """Return what the server calls the receipt of an entry, if the log signed it.
+
+        Raises
+        ------
+        BadNote
+            If it is not.
+        """
+        receipt = Receipt.parse(self._text(f"/v1/entries/{index}/receipt"))
+        receipt.verify(self.key)
+        if receipt.index != index:
+            raise BadNote(f"the receipt is of entry {receipt.index}, not {index}")
+        return receipt
 
     def receipt(self, index: int) -> Receipt:
         """Return the receipt of an entry, verified.
@@ -155,7 +184,7 @@ class RemoteLog:
 
     def _verify(self, receipt: Receipt) -> SignedEntry:
         entry = receipt.verify(self.key)
-        self._observe(receipt.checkpoint, newest=False)
+        self._observe(receipt.checkpoint, None)
         return entry
 
     def _cosigned(self, target: str, quorum: Quorum, note_of: Callable[[str], str]) -> str:
@@ -174,8 +203,8 @@ class RemoteLog:
                 return text
         raise NoQuorum(f"nobody can cosign for {quorum}")
 
-    def _observe(self, note: str, *, newest: bool) -> None:
-        self._watch.observe(note, self.key, self.consistency, self.fetch, newest=newest)
+    def _observe(self, note: str, track: str | None) -> None:
+        self._watch.observe(note, self.key, self.consistency, self.fetch, track=track)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return the log's proof that it only grew between two sizes; not verified."""
@@ -260,3 +289,9 @@ class RemoteLog:
             return self._remote.get(target).decode()
         except UnicodeDecodeError:
             raise Unreachable(f"the answer at {target} is no text") from None
+
+
+def _name_of(quorum: Quorum) -> str:
+    """Return a name that is the same for the same quorum, and for no other."""
+    keys = sorted(str(key) for key in quorum.keys)
+    return json_digest("quorum", [str(quorum), keys])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi import Path as InPath
+from fastapi.responses import StreamingResponse
 
 from ledger.embedded.tiles import Tile
 from ledger.service.errors import NotFound
@@ -52,6 +54,7 @@ def _service(request: Request) -> Service:
 Here = Annotated[Service, Depends(_service)]
 Digest = Annotated[str, InPath(pattern="^[0-9a-f]{64}$")]
 
+_PIECE = 1 << 17
 IMMUTABLE = "public, max-age=31536000, immutable"
 TEXT = {"text/plain": {"schema": {"type": "string"}}}
 BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -60,6 +63,29 @@ TILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **errors(404),
     200: {"content": BYTES, "description": "The tile."},
 }
+
+
+async def file_response(path: Path, media_type: str, **headers: str) -> Response:
+    """Return a file that never changes, piece by piece: who reads slowly takes up no memory.
+
+    Raises
+    ------
+    NotFound
+        If it is not there.
+    """
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound("there is no such file") from None
+
+    def pieces() -> Iterator[bytes]:
+        with path.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                yield piece
+
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    fields = {"content-length": str(size), "cache-control": IMMUTABLE, **named}
+    return StreamingResponse(pieces(), headers=fields, media_type=media_type)
 
 
 async def read_tile(published: Path, path: str) -> Response:
@@ -71,10 +97,6 @@ async def read_tile(published: Path, path: str) -> Response:
         If the path is not exactly that of a tile, or the tile is not there.
     """
     wanted = Tile.parse(f"tile/{path}")
-    try:
-        if wanted is None:
-            raise FileNotFoundError
-        data = await asyncio.to_thread((published / wanted.path).read_bytes)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFound("there is no such tile") from None
-    return Response(data, headers={"cache-control": IMMUTABLE}, media_type=next(iter(BYTES)))
+    if wanted is None:
+        raise NotFound("this is no tile")
+    return await file_response(published / wanted.path, next(iter(BYTES)))

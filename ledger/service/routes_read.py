@@ -13,11 +13,10 @@ from fastapi.responses import PlainTextResponse
 from ledger.errors import UnknownRelease
 from ledger.service import schemas, views
 from ledger.service.errors import NotFound
-from ledger.service.routes_common import Digest, Here, errors
+from ledger.service.routes_common import Digest, Here, errors, file_response
 
 router = APIRouter()
 
-_IMMUTABLE = "public, max-age=31536000, immutable"
 _PAGE = 1000
 _MOST = 2**53 - 1
 
@@ -46,7 +45,7 @@ async def health(here: Here) -> schemas.Health:
 
 @router.get("/v1/entries", responses=errors())
 async def entries(here: Here, start: Place = 0, count: Page = 100) -> schemas.Entries:
-    """List entries from an index on; fewer than asked for where there are no more."""
+    """List entries from an index on; go on behind the last one, as long as any come."""
     return await here.book.entries(start, min(count, here.settings.limits.entries_per_page))
 
 
@@ -170,7 +169,7 @@ async def charter(here: Here) -> schemas.CharterInfo:
 @router.get("/v1/refusals", responses=errors())
 async def refusals(here: Here, count: Page = 100) -> schemas.Refusals:
     """List the newest refusals: of registered signers only, and proven by nothing."""
-    found = await here.keeper.run(lambda ledger: ledger.refusals())
+    found = await here.book.refusals(count)
     return schemas.Refusals(
         refusals=[
             schemas.RefusalInfo(
@@ -181,7 +180,7 @@ async def refusals(here: Here, count: Page = 100) -> schemas.Refusals:
                 message=r.message,
                 at=r.at,
             )
-            for r in found[-count:]
+            for r in found
         ]
     )
 
@@ -195,11 +194,12 @@ async def refusals(here: Here, count: Page = 100) -> schemas.Refusals:
     response_class=Response,
 )
 async def blob(here: Here, digest: Digest) -> Response:
-    """Return a blob that an entry names."""
-    return Response(
-        await here.book.blob(digest),
-        media_type="application/octet-stream",
-        headers={"cache-control": _IMMUTABLE, "content-disposition": "attachment"},
+    """Return a blob that an entry names; whoever asks compares the digest."""
+    return await file_response(
+        here.book.blob_path(digest),
+        "application/octet-stream",
+        content_disposition="attachment",
+        content_security_policy="default-src 'none'; sandbox",
     )
 
 

@@ -47,8 +47,13 @@ async def put_blob(here: Here, request: Request, digest: Digest) -> schemas.Stor
     require_media_type(request, _BLOB_TYPE)
     caller = await here.authenticate(request)
     limits = here.settings.limits
-    with here.uploading(), here.spool.upload(caller.identity) as upload:
-        async for piece in timed_body(request, limits.blob_bytes, limits.read_seconds):
+    pieces = timed_body(request, limits.blob_bytes, limits.read_seconds, here.least_rate)
+    # A place is taken by who sends something.
+    first = await anext(pieces, b"")
+    place = here.uploading(request, caller.identity)
+    with place, here.spool.upload(caller.identity) as upload:
+        upload.write(first)
+        async for piece in pieces:
             upload.write(piece)
         caller.check(upload.content.digest())
         if upload.digest != digest:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -19,23 +20,34 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ledger.errors import StorageFailed
 from ledger.service.config import Settings
+from ledger.service.limits import network
 
 _HEADER_SECONDS = 15.0
+_STALLED_SECONDS = 60.0
 _HEADER_BYTES = 32 << 10
 _KEEP_ALIVE_SECONDS = 30
-# The application answers that it is overloaded in its own form; beyond this nobody answers well.
+# Beyond what the application serves at a time it says so, in its own form; beyond this nobody does.
 _CONNECTIONS_FACTOR = 4
+_SHARE = 4
+_WANTED_FILES = 1 << 16
+_LEAST_FILES = 256
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, which would wait for ever for the end of a request's headers."""
+    """uvicorn's, which would wait for ever for the end of headers, and for readers who do not."""
 
-    seconds: ClassVar[float] = _HEADER_SECONDS
+    most: ClassVar[int] = 0
+    most_of_one: ClassVar[int] = 0
     _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Begin to wait; one connection too many would be one file less for the log."""
         super().connection_made(transport)
+        of_one = sum(1 for other in self.connections if _host(other) == _host(self))
+        if len(self.connections) > self.most or of_one > self.most_of_one:
+            transport.abort()
+            return
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -47,19 +59,49 @@ class _Protocol(H11Protocol):
         """Wait no longer."""
         super().connection_lost(exc)
         self._cancel()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Wait for the other side to read: what it does not read is kept in memory."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(_STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Wait no longer."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _expect(self) -> None:
         at_work = self.cycle is not None and not self.cycle.response_complete
         if at_work:
             self._cancel()
         elif self._timer is None:
-            self._timer = self.loop.call_later(self.seconds, self._give_up)
+            self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self._timer = None
         at_work = self.cycle is not None and not self.cycle.response_complete
         if not at_work and self.timeout_keep_alive_task is None:
             self.transport.close()
+            self._abort_later()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close, though not for ever."""
+        super().timeout_keep_alive_handler()
+        self._abort_later()
+
+    def on_response_complete(self) -> None:
+        """Close where that was asked for, though not for ever."""
+        super().on_response_complete()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        """Give up what was closed, and waits for the other side to read the last of it."""
+        if self.transport.is_closing() and self._stalled is None:
+            self._stalled = self.loop.call_later(_STALLED_SECONDS, self.transport.abort)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -67,19 +109,43 @@ class _Protocol(H11Protocol):
             self._timer = None
 
 
+def _host(connection: Any) -> str:
+    return network(connection.client[0] if connection.client else "")
+
+
+def _connections(wanted: int) -> int:
+    """Return how many connections there may be, so that at least as many files are left.
+
+    Raises
+    ------
+    StorageFailed
+        If the process may have too few files.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    best = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
+    if soft != resource.RLIM_INFINITY and soft < best:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (best, hard))
+        soft = best
+    if soft != resource.RLIM_INFINITY and soft < _LEAST_FILES:
+        raise StorageFailed(f"this process may open {soft} files, and needs {_LEAST_FILES}")
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft // 2)
+
+
 class Server(uvicorn.Server):
     """Ends on SIGTERM and SIGINT, and then returns."""
 
     def __init__(self, app: FastAPI, settings: Settings, **options: Any) -> None:
+        most = _connections(settings.limits.connections * _CONNECTIONS_FACTOR)
+        # Behind a proxy all are of one address.
+        of_one = most if options.get("forwarded_allow_ips") else max(1, most // _SHARE)
         config = uvicorn.Config(
             app,
-            http=_Protocol,
+            http=type("_Limited", (_Protocol,), {"most": most, "most_of_one": of_one}),
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=settings.limits.connections * _CONNECTIONS_FACTOR,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
             h11_max_incomplete_event_size=_HEADER_BYTES,

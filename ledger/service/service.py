@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from ledger.service.auth import Authenticator, Key, Message, check_digest
 from ledger.service.book import Book
 from ledger.service.config import Settings
 from ledger.service.cosign import Cosigner, Validator
-from ledger.service.errors import Overloaded, ReadOnly, UnknownSigner
+from ledger.service.errors import ReadOnly, UnknownSigner
+from ledger.service.http import SLOWEST, address_of
 from ledger.service.keeper import Keeper
-from ledger.service.limits import Rates
+from ledger.service.limits import Places, Rates
 from ledger.service.queue import Submissions
 from ledger.service.spool import Spool
 from ledger.service.workers import Factory, Workers
@@ -86,8 +87,8 @@ class Service:
         limits = self.settings.limits
         self.keeper = Keeper(self.open_ledger)
         self.spool = Spool(self.folder / FOLDER, limits)
-        self.book = Book(self.keeper, self.spool, self.folder, self._grown)
-        self._uploads = 0
+        self.book = Book(self.keeper, self.spool, self.folder, self._grown, limits)
+        self._uploads = Places(limits.uploads)
         self._writes = Rates(limits.writes_per_second, limits.write_burst)
         self._strangers = Rates(limits.strangers_per_second, limits.stranger_burst)
         self._cosigner = Cosigner(
@@ -117,6 +118,7 @@ class Service:
             workers = Workers(self.verifier(state.genesis), verification)
             self.book.workers = workers
             self._submissions = Submissions(self.book, workers, self.spool, verification)
+            self.spool.needed = self._submissions.needed
             await self._submissions.start()
             self._tasks.append(asyncio.create_task(self._sweep()))
         if self.validators:
@@ -142,8 +144,7 @@ class Service:
 
     async def _sweep(self) -> None:
         while True:
-            needed = self._submissions.needed() if self._submissions else set()
-            self.spool.sweep(needed)
+            self.spool.sweep()
             await asyncio.sleep(_SWEEP_SECONDS)
 
     # What the routers ask.
@@ -166,22 +167,24 @@ class Service:
             raise ReadOnly("this is a copy of the ledger, which takes no entries")
         return self._submissions
 
-    @contextlib.contextmanager
-    def uploading(self) -> Iterator[None]:
+    def uploading(self, request: Request, identity: str) -> contextlib.AbstractContextManager[None]:
         """Have one of the places of those who put blobs.
 
         Raises
         ------
         Overloaded
             If there is none.
+        RateLimited
+            If the identity, or its network, has its share of them.
         """
-        if self._uploads >= self.settings.limits.uploads:
-            raise Overloaded("too many blobs are on their way at a time", 2)
-        self._uploads += 1
-        try:
-            yield
-        finally:
-            self._uploads -= 1
+        limits = self.settings.limits
+        return self._uploads.take(
+            (identity, limits.uploads_of_one), (address_of(request), limits.uploads_per_address)
+        )
+
+    def least_rate(self) -> int:
+        """Return the bytes a second at which a blob must come in now."""
+        return self.settings.limits.upload_rate if self._uploads.scarce else SLOWEST
 
     async def authenticate(self, request: Request, *, stranger: bool = False) -> Caller:
         """Check who signed a request; its content is checked later.
@@ -206,7 +209,9 @@ class Service:
         # Before anything else: a copy takes nothing from anybody.
         _ = self.submissions
         identity, first = self._authenticator.claimed(request.headers.items())
-        known = (await self.keeper.state()).identities.get(identity)
+        # With the writes, or a flood of readers would keep everybody from writing.
+        state = await self.keeper.run(lambda ledger: ledger.state, write=True)
+        known = state.identities.get(identity)
         if known is None and not stranger:
             raise UnknownSigner(f"{identity} is not registered")
         if known is not None and known.revoked:
@@ -214,11 +219,10 @@ class Service:
         key = first if known is None else Key(known.scheme, known.key)
         # A signature of an EVM account takes long to check; those of strangers are many.
         if known is None or key.scheme != "ed25519":
-            self._strangers.take(request.client.host if request.client else "")
+            self._strangers.take(address_of(request))
         message = Message(request.method, _target(request), request.headers)
-        digest = self._authenticator.check(message, identity, key)
+        digest = self._authenticator.check(message, identity, key, self._writes.take)
         request.state.identity = identity
-        self._writes.take(identity)
         return Caller(identity, known is not None, digest)
 
     async def info(self) -> schemas.Info:
@@ -271,10 +275,13 @@ class Service:
     async def submission(self, digest: str) -> schemas.SubmissionInfo | None:
         """Say what became of a submission, also of one of which only the log knows."""
         job = self._submissions.get(digest) if self._submissions else None
-        if job is not None:
+        if job is not None and not job.open_again:
             return views.submission_info(job)
+        # What the log has was accepted, whatever happened here.
         placed = await self.book.placed_proof(digest)
-        return None if placed is None else views.accepted_info(digest, placed)
+        if placed is not None:
+            return views.accepted_info(digest, placed)
+        return None if job is None else views.submission_info(job)
 
     async def find_submissions(self, signer: str, bundle: str) -> list[schemas.SubmissionInfo]:
         """Return the submissions of a bundle by an author, on the log and in the queue."""

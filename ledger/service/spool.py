@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,7 +23,9 @@ from circuits.encoding import sync_folder, write_atomic
 from ledger.errors import StorageFailed
 from ledger.service.config import Limits
 from ledger.service.errors import Overloaded, QuotaSpent, TooLarge
+from ledger.service.room import require_free
 
+_LOOK_BYTES = 1 << 20
 _BLOBS, _SUBMISSIONS = "blobs", "submissions"
 _TAG = b"zkpot/blob"
 
@@ -105,6 +107,11 @@ class Spool:
         Where it is, or is made.
     limits : Limits
         Sizes and ages.
+
+    Attributes
+    ----------
+    needed : callable
+        Returns identity and digest of the blobs that may not be thrown away.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -112,6 +119,7 @@ class Spool:
         self._submissions = folder / _SUBMISSIONS
         self._limits = limits
         self._used: Counter[str] = Counter()
+        self.needed: Callable[[], set[tuple[str, str]]] = set
         with _translated():
             for part in (self._blobs, self._submissions):
                 part.mkdir(parents=True, exist_ok=True)
@@ -137,13 +145,31 @@ class Spool:
                 f"{limits.spool_bytes}",
                 limits.spool_seconds,
             )
-        if self._used.total() + more > limits.spool_total:
-            raise Overloaded("the service has too many bytes that no entry names", 60)
+        if size // _LOOK_BYTES != (size + more) // _LOOK_BYTES:
+            require_free(self._blobs, limits)
+        while self._used.total() + more > limits.spool_total:
+            if not self._make_room(identity):
+                raise Overloaded("the service has too many bytes that no entry names", 60)
         self._used[identity] += more
+
+    def _make_room(self, identity: str) -> bool:
+        """Throw away the oldest blob of who has most; False if that is the one who asks."""
+        needed = self.needed()
+        for who, _ in self._used.most_common():
+            if who == identity:
+                return False
+            found = [
+                path for path in (self._blobs / who).glob("[!.]*") if (who, path.name) not in needed
+            ]
+            if found:
+                self.discard(who, min(found, key=lambda path: path.stat().st_mtime).name)
+                return True
+        return False
 
     @contextlib.contextmanager
     def upload(self, identity: str) -> Iterator[Upload]:
         """Take in a blob; it is there for good only after `keep`."""
+        require_free(self._blobs, self._limits)
         folder = self._blobs / identity
         with _translated():
             folder.mkdir(exist_ok=True)
@@ -169,6 +195,22 @@ class Spool:
         path = self._blobs / identity / digest
         return path if path.is_file() else None
 
+    def sizes(self, identity: str, digests: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of those of some blobs that are there."""
+        found: dict[str, int] = {}
+        for digest in digests:
+            with contextlib.suppress(FileNotFoundError):
+                found[digest] = (self._blobs / identity / digest).stat().st_size
+        return found
+
+    def read(self, identity: str, digests: Iterable[str]) -> tuple[bytes, ...]:
+        """Return those of some blobs that are there."""
+        found: list[bytes] = []
+        for digest in digests:
+            with contextlib.suppress(FileNotFoundError):
+                found.append((self._blobs / identity / digest).read_bytes())
+        return tuple(found)
+
     def discard(self, identity: str, digest: str) -> None:
         """Throw a blob away, if it is there."""
         path = self._blobs / identity / digest
@@ -177,14 +219,19 @@ class Spool:
             path.unlink()
             self._used[identity] -= size
 
-    def sweep(self, needed: set[tuple[str, str]]) -> None:
-        """Throw away blobs that are too old, but for those `needed`: identities and digests."""
+    def sweep(self) -> None:
+        """Throw away blobs that are too old, but for those that are needed."""
+        needed = self.needed()
         oldest = time.time() - self._limits.spool_seconds
         for path in self._blobs.glob("*/[!.]*"):
             pair = (path.parent.name, path.name)
             with contextlib.suppress(FileNotFoundError):
                 if pair not in needed and path.stat().st_mtime < oldest:
                     self.discard(*pair)
+        for folder in self._blobs.iterdir():
+            # Fails where something is in it, as it should.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def enter(self, name: str, entry: bytes) -> None:
         """Keep a submission, durably, by the digest of its entry."""

@@ -6,23 +6,23 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from circuits.encoding import write_atomic
 from circuits.errors import ZkpotError
-from ledger.errors import BadEvidence, BadNote, NotConsistent
+from ledger.errors import BadNote, NotConsistent
 from ledger.service import schemas
 from ledger.service.app import application
 from ledger.service.config import Settings
-from ledger.service.errors import NotFound, NotVerified
+from ledger.service.errors import LogForked, NotFound, NotVerified
 from ledger.service.follow import Follower
 from ledger.service.http import read_body
 from ledger.service.routes_common import TEXT, TILE_RESPONSES, errors, read_tile
-from ledger.tlog.evidence import Evidence
 from ledger.tlog.note import Checkpoint
 from ledger.tlog.wire import MAX_REQUEST_BYTES, answer
 from ledger.tlog.witness import Witness
@@ -32,6 +32,7 @@ _log = logging.getLogger("ledger.service.validator")
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _VERIFY_SECONDS = 20.0
+_LOOK_SECONDS = 0.05
 
 
 class Validator:
@@ -57,6 +58,10 @@ class Validator:
         self.settings = settings
         self._poll = poll
         self._wanted = asyncio.Event()
+        self._waiting = 0
+        # Threads of their own: no number of strangers keeps what they wait for from being done.
+        self._syncing = ThreadPoolExecutor(1, thread_name_prefix="follow")
+        self._cosigning = ThreadPoolExecutor(1, thread_name_prefix="cosign")
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
 
@@ -72,6 +77,8 @@ class Validator:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self.follower.remote.close)
+        for threads in (self._syncing, self._cosigning):
+            await asyncio.to_thread(threads.shutdown)
 
     def abort(self) -> None:
         """End the workers, whatever they are at."""
@@ -85,7 +92,7 @@ class Validator:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
-                await asyncio.to_thread(self.follower.sync)
+                await asyncio.get_running_loop().run_in_executor(self._syncing, self.follower.sync)
             except ZkpotError as error:
                 self._problem = f"[{error.code}] {error.message}"
                 _log.warning("%s", self._problem)
@@ -119,19 +126,60 @@ class Validator:
         NotVerified
             If the entries under the checkpoint are not verified yet.
         """
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(self._wanted.set)
+        verified = False
 
         def add(old: int, proof: Sequence[bytes], note: str) -> str:
-            self._require_verified(note, wake)
+            nonlocal verified
+            if not self._verified(note):
+                return ""
+            verified = True
             return self.witness.add_checkpoint(old, proof, note)
 
-        found = await asyncio.to_thread(answer, add, body)
-        return Response(found.body, found.status, {"content-type": found.content_type})
+        async def asked() -> Response | None:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._cosigning, answer, add, body)
+            if verified or found.status != 200:
+                return Response(found.body, found.status, {"content-type": found.content_type})
+            return None
 
-    def _require_verified(self, note: str, wake: Callable[[], None]) -> None:
+        if (response := await asked()) is not None:
+            return response
+        with self._place():
+            end = time.monotonic() + _VERIFY_SECONDS
+            while time.monotonic() < end:
+                await self._more(end)
+                if (response := await asked()) is not None:
+                    return response
+        raise NotVerified(f"{self.follower.size} entries are verified so far", _FIRST_PAUSE)
+
+    async def _more(self, end: float) -> None:
+        """Wait until more is verified, or the log is found at fault."""
+        before = self.follower.size
+        self._wanted.set()
+        while (
+            self.follower.size == before and self.follower.fault is None and time.monotonic() < end
+        ):
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """Have one of the places of those who wait."""
+        if self._waiting >= self.settings.limits.waiting:
+            raise NotVerified("too many wait for what is not verified yet", _FIRST_PAUSE)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def _verified(self, note: str) -> bool:
+        """Tell whether all that is under a checkpoint is verified.
+
+        Raises
+        ------
+        WitnessRefused
+            If it never will be.
+        """
         follower = self.follower
         self.witness.opened(note)
         try:
@@ -140,37 +188,15 @@ class Validator:
             # A witness signs what else a log puts into a checkpoint. Here nobody verified that.
             raise NotConsistent(error.message) from None
         with follower.lock:
-            if follower.fault is None and follower.size < checkpoint.size:
-                wake()
-                follower.lock.wait_for(
-                    lambda: follower.fault is not None or follower.size >= checkpoint.size,
-                    _VERIFY_SECONDS,
-                )
             if follower.fault is not None:
                 raise NotConsistent(f"the log is at fault: {follower.fault.message}")
             if follower.size < checkpoint.size:
-                raise NotVerified(
-                    f"{follower.size} of {checkpoint.size} entries are verified", _FIRST_PAUSE
-                )
+                return False
             if follower.tree.root(checkpoint.size) != checkpoint.root:
-                self._keep_evidence(note, checkpoint.size)
+                with contextlib.suppress(LogForked):
+                    follower.accuse(note)
                 raise NotConsistent("the checkpoint is not that of the entries")
-
-    def _keep_evidence(self, note: str, size: int) -> None:
-        """Keep proof that the log signed two histories: the tree here has the other one."""
-        follower = self.follower
-        path = follower.folder / "evidence.json"
-        if path.exists():
-            return
-        prefix, proof = b"", []
-        if size < follower.size:
-            prefix, proof = follower.tree.root(size), follower.tree.consistency(size, follower.size)
-        with contextlib.suppress(BadEvidence):
-            found = Evidence.of(
-                follower.remote.key, note, follower.note, prefix=prefix, proof=proof
-            )
-            write_atomic(path, found.encode())
-            _log.critical("the log signed two histories; see %s", path)
+        return True
 
 
 router = APIRouter()

@@ -1,7 +1,8 @@
 """What a client remembers of a log, so that the log cannot tell it two histories.
 
-Kept in a file: the log's key and the newest checkpoint that was seen. A newer one is taken only
-with the proof that it goes on from there; where it does not, what was signed is kept as evidence.
+Kept in a file: the log's key, the newest checkpoint that was seen, and the newest one that each
+quorum of validators had cosigned. A checkpoint is taken only with the proof that it is of the
+same history; where it is not, what was signed is kept as evidence.
 """
 
 from __future__ import annotations
@@ -16,32 +17,34 @@ from circuits.merkle import EMPTY_ROOT, leaf_hash, verify_consistency
 from ledger.embedded.tiles import Fetch, TileReader
 from ledger.embedded.tree import Tree
 from ledger.errors import BadEvidence, BadKey, LedgerCorrupt, LedgerRolledBack
-from ledger.service.errors import LogForked
+from ledger.service.errors import LogForked, NotCosigned
 from ledger.tlog.evidence import Evidence
 from ledger.tlog.note import Checkpoint, VerifierKey
 
 _VERSION = 1
 _LIMIT = 1 << 20
+_MOST_TRACKS = 64
 _SUSPICION = "zkpot/two-checkpoints"
+
+NEWEST = "newest"
+"""The track of what the log calls its newest checkpoint, whoever cosigned it."""
 
 Proof = Callable[[int, int], Sequence[bytes]]
 """Asks the log for a consistency proof between two sizes."""
 
 
 class Watch:
-    """The newest checkpoint seen of a log.
+    """The newest checkpoints seen of a log.
 
     Parameters
     ----------
     path : Path or None
-        File to remember it in; None to forget it in the end.
+        File to remember them in; None to forget them in the end.
 
     Attributes
     ----------
     key : VerifierKey or None
         The log's key, if anything was seen yet.
-    note : str
-        The newest checkpoint.
 
     Raises
     ------
@@ -52,7 +55,7 @@ class Watch:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self.key: VerifierKey | None = None
-        self.note = ""
+        self._notes: dict[str, str] = {}
         self._load()
 
     def _load(self) -> None:
@@ -62,21 +65,26 @@ class Watch:
             value = parse_canonical(read_bytes(self._path, "watch", _LIMIT), "watch")
             if value["version"] != _VERSION:
                 raise LedgerCorrupt(f"{self._path} is of another version")
-            key, note = VerifierKey.parse(value["log"]), value["note"]
-            Checkpoint.open(note, key)
-        except (ZkpotError, KeyError, TypeError, AttributeError) as error:
+            key, notes = VerifierKey.parse(value["log"]), dict(value["notes"])
+            sizes = [Checkpoint.open(note, key).size for note in notes.values()]
+            if max(sizes) != Checkpoint.open(notes[NEWEST], key).size:
+                raise LedgerCorrupt(f"{self._path} contradicts itself")
+        except (ZkpotError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise LedgerCorrupt(
                 f"{self._path}, which remembers what the log has shown, is damaged: {error}",
                 path=str(self._path),
             ) from None
-        self.key, self.note = key, note
+        self.key, self._notes = key, notes
 
     @property
     def seen(self) -> Checkpoint:
         """The newest checkpoint seen, or that of an empty log."""
-        if self.key is None:
+        return self._on(NEWEST)
+
+    def _on(self, track: str) -> Checkpoint:
+        if self.key is None or track not in self._notes:
             return Checkpoint("", 0, EMPTY_ROOT)
-        return Checkpoint.open(self.note, self.key)
+        return Checkpoint.open(self._notes[track], self.key)
 
     @property
     def evidence_path(self) -> Path | None:
@@ -96,7 +104,7 @@ class Watch:
             raise BadKey(f"the log's key is remembered as {self.key}, not {key}")
 
     def observe(
-        self, note: str, key: VerifierKey, prove: Proof, fetch: Fetch, *, newest: bool
+        self, note: str, key: VerifierKey, prove: Proof, fetch: Fetch, *, track: str | None
     ) -> Checkpoint:
         """Hold a checkpoint against what was seen before, and remember it if it is newer.
 
@@ -108,33 +116,38 @@ class Watch:
             The log's key.
         prove, fetch
             Where the log's proofs and tiles are.
-        newest : bool
-            Whether the log says that this is its newest one.
+        track : str or None
+            Of which kind this is said to be the newest one: `NEWEST`, or the name of a quorum.
+            None if it is not said to be that.
 
         Raises
         ------
         BadNote
             If the log did not sign it.
-        LedgerRolledBack
-            If its newest one has fewer entries than one before.
+        LedgerRolledBack, NotCosigned
+            If it is said to be the newest, or the newest of a quorum, and has fewer entries
+            than one before.
         LogForked
-            If they are not of one history; evidence was kept.
+            If it is not of the same history.
         """
         new = Checkpoint.open(note, key)
         self.pin(key)
-        old = self.seen
-        if new.size >= old.size:
-            if self.note:
-                self._compare(self.note, note, key, prove, fetch)
-            self._remember(key, note)
-        elif newest:
-            self._keep(key, self.note, note, None)
-            raise LedgerRolledBack(
-                f"the log had {old.size} entries and now says {new.size}; both are signed",
-                signed=old.size, size=new.size,
-            )  # fmt: skip
-        else:
-            self._compare(note, self.note, key, prove, fetch)
+        before = self._on(track) if track else new
+        if new.size < before.size:
+            said = f"the log had {before.size} entries and now says {new.size}"
+            if track != NEWEST:
+                # Which of its checkpoints a quorum cosigned last, a server may be slow to learn.
+                raise NotCosigned(f"{said} with the cosignatures that are asked for", 2)
+            self._keep(key, self._notes[NEWEST], note, None)
+            raise LedgerRolledBack(f"{said}; both are signed", signed=before.size, size=new.size)
+        newest = self._notes.get(NEWEST)
+        if newest is not None:
+            older, newer = (newest, note) if new.size >= self.seen.size else (note, newest)
+            self._compare(older, newer, key, prove, fetch)
+        changed = {
+            name: note for name in (track, NEWEST) if name and new.size >= self._on(name).size
+        }
+        self._remember(key, changed)
         return new
 
     def _compare(
@@ -145,35 +158,45 @@ class Watch:
             proof = prove(old.size, new.size) if old.size < new.size else ()
             verify_consistency(old.size, old.root, new.size, new.root, proof)
         except (ProofRejected, MissingArtefact) as error:
-            self._keep(key, older, newer, _evidence(key, older, newer, fetch))
+            self._keep(key, older, newer, evidence_of(key, older, newer, fetch))
             where = "" if self.evidence_path is None else f"; see {self.evidence_path}"
             raise LogForked(
                 f"the log shows two histories, of {old.size} and {new.size} entries: "
                 f"{error.message}{where}"
             ) from None
 
-    def _remember(self, key: VerifierKey, note: str) -> None:
-        if self._path is not None:
+    def _remember(self, key: VerifierKey, notes: dict[str, str]) -> None:
+        merged = {**self._notes, **notes}
+        if self._path is not None and merged != self._notes:
             # Somebody else may have seen more meanwhile.
             with contextlib.suppress(ZkpotError):
                 other = Watch(self._path)
-                if other.key == key and other.seen.size > Checkpoint.open(note, key).size:
-                    self.key, self.note = key, other.note
-                    return
-            content = {"version": _VERSION, "log": str(key), "note": note}
+                merged = {
+                    name: max(
+                        (w[name] for w in (merged, other._notes) if name in w),
+                        key=lambda note: Checkpoint.open(note, key).size,
+                    )
+                    for name in {*merged, *other._notes}
+                }
+            kept = dict(sorted(merged.items())[-_MOST_TRACKS:])
+            content = {"version": _VERSION, "log": str(key), "notes": kept}
             write_atomic(self._path, canonical_json(content))
-        self.key, self.note = key, note
+        self.key, self._notes = key, merged
 
     def _keep(self, key: VerifierKey, old: str, new: str, evidence: Evidence | None) -> None:
         """Write down what contradicts itself: proof where there is one, else what was signed."""
         path = self.evidence_path
-        if path is None or path.exists():
+        if path is None:
             return
-        content = {"format": _SUSPICION, "version": 1, "log": str(key), "notes": [old, new]}
-        write_atomic(path, canonical_json(content) if evidence is None else evidence.encode())
+        if evidence is not None:
+            if not path.exists() or _SUSPICION.encode() in path.read_bytes():
+                write_atomic(path, evidence.encode())
+        elif not path.exists():
+            content = {"format": _SUSPICION, "version": 1, "log": str(key), "notes": [old, new]}
+            write_atomic(path, canonical_json(content))
 
 
-def _evidence(key: VerifierKey, old: str, new: str, fetch: Fetch) -> Evidence | None:
+def evidence_of(key: VerifierKey, old: str, new: str, fetch: Fetch) -> Evidence | None:
     """Return evidence that two checkpoints contradict each other, if the log gives it away."""
     first, second = Checkpoint.open(old, key), Checkpoint.open(new, key)
     with contextlib.suppress(BadEvidence, ArtefactError, LedgerCorrupt):

@@ -22,6 +22,8 @@ def good(tmp_path_factory):
         task = filled(ledger)
         submit(ledger, task, ALICE, "m", 80)
         submit(ledger, task, BOB, "n", 90)
+        with pytest.raises(errors.NullifierSpent):
+            submit(ledger, task, ALICE, "m", 81)
     return path
 
 
@@ -110,11 +112,38 @@ def test_any_flipped_bit_of_an_entry(good, tmp_path_factory, data):
         ("DELETE FROM balances", "balances"),
         ("DELETE FROM nullifiers", "nullifiers"),
         ("UPDATE nullifiers SET idx = idx + 1", "nullifiers"),
+        ("UPDATE states SET digest = replace(digest, '0', '1')", "not what the entries amount to"),
+        ("UPDATE states SET size = 99 WHERE size = 1", "state 99 is larger than the log"),
+        ("UPDATE refusals SET message = 'never mind'", "a refusal was changed"),
+        ("INSERT INTO standings VALUES (3, 'copy', '')", "has gaps"),
+        ("INSERT INTO standings VALUES (0, 'moved', 'by me')", "note"),
+        ("CREATE TABLE more (a)", "tables and triggers"),
+        ("DROP INDEX IF EXISTS none", None),
     ],
 )
 def test_tampering(log, statement, expected):
     tamper(log, ("PRAGMA ignore_check_constraints = ON",), (statement.replace("'x'", "x'78'"),))
-    assert expected in fault(log)
+    if expected is None:
+        with Ledger.open(log) as ledger:
+            assert ledger.audit(verify).ok
+    else:
+        assert expected in fault(log)
+
+
+def test_a_trigger_less(log):
+    database = sqlite3.connect(log / "ledger.sqlite", isolation_level=None)
+    database.execute("DROP TRIGGER entries_no_delete")
+    database.close()
+    assert "tables and triggers" in fault(log)
+
+
+def test_the_state_is_stored_and_compared(good):
+    """A replay comes to the state that the writer came to: its digests were stored on the way."""
+    with Ledger.open(good) as ledger:
+        stored = ledger._store.states()
+        assert len(stored) >= 5
+        assert max(stored) >= ledger.state.size * 3 // 4
+        assert stored.get(ledger.state.size, ledger.state.digest) == ledger.state.digest
 
 
 def test_a_lost_credit(log):

@@ -31,7 +31,7 @@ from ledger import entries
 from ledger.charter import Charter
 from ledger.checks import LONGEST, MOST_UNITS
 from ledger.envelope import SignedEntry
-from ledger.errors import BadNote, MalformedEntry
+from ledger.errors import BadKey, BadNote, MalformedEntry
 from ledger.rules import apply
 from ledger.rules.governance import charter_message
 from ledger.state import State
@@ -148,6 +148,22 @@ def test_credit_of_an_open_task_is_paid_under_its_charter(world):
     world.do(BOB, charter_change(replace(NEW, max_pool=0), GOVERNORS))
     world.do(ALICE, submission(task, statement(task, ALICE, "m", 100)))
     assert world.balance(ALICE) == 2000
+
+
+# The neutral point, under which anyone signs anything, and the zero address.
+WEAK = ("01" + "00" * 31, "00" * 32)
+
+
+@pytest.mark.parametrize("nobody", WEAK)
+def test_nobody_governs_or_owns_who_cannot_be(world, nobody):
+    """A slip that cannot be put right: no such identity can ever be registered."""
+    for people in ({"governors": (nobody,), "threshold": 1}, {"task_owners": (nobody,)}):
+        world.refuse("BAD_KEY", ALICE, charter_change(replace(NEW, **people), GOVERNORS))
+        first = replace(GENESIS, charter=replace(GENESIS.charter, **people))
+        with pytest.raises(BadKey):
+            World(first)
+    with pytest.raises(BadKey):
+        World(replace(GENESIS, grants=((nobody, 5),)))
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,12 @@ def test_the_operator_stays_who_it_is(world):
     world.refuse("NOT_AUTHORISED", BOB, revocation(OPERATOR, GOVERNORS))
 
 
+def test_an_identity_begins_with_the_key_that_it_is_called_by():
+    """Nobody takes the name of a key that has not come yet."""
+    world = World()
+    world.refuse("BAD_SIGNATURE", BOB, entries.IdentityRegister("alice"), identity=ALICE.public)
+
+
 # The end of an identity
 
 

@@ -129,6 +129,10 @@ def test_the_first_of_the_best():
     assert paid(settled("best", [(CAROL, 90), (BOB, 90), (ALICE, 80)])) == {"carol": 1000}
 
 
+def test_who_equals_oneself_does_not_become_later():
+    assert paid(settled("best", [(ALICE, 90), (BOB, 90), (ALICE, 90)])) == {"alice": 1000}
+
+
 def test_the_best_of_what_one_has_proven_counts():
     results = [(ALICE, 80), (BOB, 85), (ALICE, 90), (ALICE, 60)]
     world = settled("best", results)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from machine import BEGIN, FAULTS, KINDS, Comparison, PureDriver, propose, walk
+from machine import BEGIN, FAULTS, KINDS, Comparison, propose, walk
+from machine_entries import PureDriver
 
 from circuits.errors import ZkpotError
 from ledger import invariants

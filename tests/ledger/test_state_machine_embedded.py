@@ -2,7 +2,8 @@
 
 import pytest
 from ledger_world import ARCHITECTURE, MANIFEST, OPERATOR, ORIGIN, verify
-from machine import FAULTS, PureDriver, genesis, walk
+from machine import FAULTS, walk
+from machine_entries import PureDriver, genesis
 from machine_model import PEOPLE
 
 from circuits.errors import ZkpotError
@@ -17,7 +18,7 @@ class EmbeddedDriver(PureDriver):
         first = genesis(self.identity)
         self.ledger = Ledger.init(
             folder, ORIGIN, OPERATOR, allow_insecure_srs=False, charter=first.charter,
-            grants=dict(first.grants),
+            grants=dict(first.grants), clock=lambda: 0,
         )  # fmt: skip
 
     def do(self, action):

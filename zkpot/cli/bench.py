@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from benchmarks import mnist, report
+from benchmarks import ledger, mnist, report
 from benchmarks.mnist import NETWORKS
 from circuits.errors import SrsMissing
 from circuits.halo2 import srs as srs_files
@@ -20,11 +20,12 @@ from zkpot.training import DatasetName
 @click.command()
 @click.option(
     "--suite",
-    type=click.Choice(["mnist", "halo2"]),
+    type=click.Choice(["mnist", "halo2", "ledger"]),
     default="mnist",
     show_default=True,
     help="mnist: public networks on MNIST's test images, against ezkl's sound circuit. halo2: "
-    "that circuit on bundled data, against one ezkl proof a sample.",
+    "that circuit on bundled data, against one ezkl proof a sample. ledger: a ledger of 10,000 "
+    "entries, against the same rows in a plain table.",
 )
 @click.option("--network", "networks", type=click.Choice(list(NETWORKS)), multiple=True,
               help="mnist: by default all of them.")  # fmt: skip
@@ -67,6 +68,9 @@ def bench(
                 report.write_readme(readme, found)
             if picture is not None:
                 report.plot(picture, found)
+        elif suite == "ledger":
+            found = ledger.run_suite(kept)
+            out.text(ledger.table(found))
         else:
             found = _halo2(kept, dataset, samples[0] if samples else 100, naive_samples, out)
     out.result(found)

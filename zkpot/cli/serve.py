@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from circuits.encoding import write_atomic
 from circuits.errors import InputError
-from ledger import Ledger, Signer, VerifierKey
-from ledger.errors import LedgerMissing
+from ledger import Ledger, VerifierKey
+from ledger.errors import LedgerExists, LedgerMissing
 from ledger.tlog.witness import Witness
 from verifier.verify import Options
 from zkpot.cli._output import FILE, Memory, Output, command_output, load_key
@@ -103,13 +104,14 @@ def serve(
               help="Key of this validator; it serves nothing else.")  # fmt: skip
 @click.option("--name", required=True, help="Name of this validator, such as its own URL.")
 @click.option("--vkey", required=True, help="The log's key as it was handed out.")
+@click.option("--init", "new", is_flag=True, help="Make a new validator, of a key never used.")
 @click.option("--poll", type=click.FloatRange(0.1), default=30, show_default=True,
               help="Seconds between looks at the log when nobody asks.")  # fmt: skip
 @_served
 @command_output
 def follow(
-    url: str, folder: Path, key_file: Path, name: str, vkey: str, poll: float, srs: Path | None,
-    out: Output, **how: Any,
+    url: str, folder: Path, key_file: Path, name: str, vkey: str, new: bool, poll: float,
+    srs: Path | None, out: Output, **how: Any,
 ) -> None:  # fmt: skip
     """Verify the ledger at URL, proof by proof, and cosign what was verified."""
     with optional("serve"):
@@ -120,10 +122,10 @@ def follow(
         from ledger.service.workers import Workers
     log, settings = VerifierKey.parse(vkey), _settings(how)
     copy = folder / "log"
-    witness = _witness(folder / "witness", name, load_key(key_file), log)
+    witness = _witness(folder / "witness", name, key_file, log, new=new)
     follower = Follower(
         copy,
-        RemoteLog(url, log, state_file=folder / "watch", timeout=20, patience=5),
+        RemoteLog(url, log, timeout=20, patience=5),
         lambda genesis: Workers(
             ProofVerifier(copy, genesis, Options(srs=srs)), settings.verification
         ),
@@ -133,11 +135,25 @@ def follow(
     _run(app, settings, how, out, f"validator {witness.key}", vkey=str(witness.key))
 
 
-def _witness(folder: Path, name: str, signer: Signer, log: VerifierKey) -> Witness:
+def _witness(folder: Path, name: str, key_file: Path, log: VerifierKey, *, new: bool) -> Witness:
+    """Open the witness of a key, or make it: once for every key, wherever its folder went."""
+    signer, marker = load_key(key_file), key_file.with_name(key_file.name + ".witness")
+    if new:
+        if marker.exists():
+            raise LedgerExists(
+                f"{key_file} has been a validator's, as {marker} says; what it promised must not "
+                "be forgotten: make a new key, and a new name",
+                path=str(marker),
+            )
+        # First the mark: a key that is lost is replaced, a promise that is broken is not.
+        write_atomic(marker, f"{VerifierKey(name, signer.public, 'cosignature')}\n".encode())
+        return Witness.create(folder, name, signer, [log])
     try:
         return Witness(folder, name, signer, [log])
     except LedgerMissing:
-        return Witness.create(folder, name, signer, [log])
+        raise LedgerMissing(
+            f"there is no validator in {folder.parent}; --init makes a new one", path=str(folder)
+        ) from None
 
 
 def _validator(text: str) -> tuple[VerifierKey, str]:

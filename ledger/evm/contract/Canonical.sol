@@ -14,24 +14,59 @@ library Canonical {
     }
 
     function decimal(uint256 value) internal pure returns (bytes memory text) {
-        uint256 digits = 1;
-        for (uint256 rest = value; rest >= 10; rest /= 10) digits++;
-        text = new bytes(digits);
-        do {
-            text[--digits] = bytes1(uint8(48 + value % 10));
-            value /= 10;
-        } while (digits != 0);
+        text = new bytes(_digits(value));
+        _write(text, text.length, value);
     }
 
+    /// Written into one buffer: joining texts one by one would cost the square of their number.
     function list(uint64[] memory values) internal pure returns (bytes memory text) {
+        uint256 total = values.length == 0 ? 2 : 1 + values.length;
+        for (uint256 i = 0; i < values.length; i++) total += _digits(values[i]);
+        text = new bytes(total);
+        text[0] = "[";
+        uint256 end = 1;
         for (uint256 i = 0; i < values.length; i++) {
-            text = bytes.concat(text, i == 0 ? bytes("") : bytes(","), decimal(values[i]));
+            end += _digits(values[i]);
+            _write(text, end, values[i]);
+            text[end++] = ",";
         }
-        return bytes.concat("[", text, "]");
+        text[total - 1] = "]";
     }
 
     function pair(uint64 first, uint64 second) internal pure returns (bytes memory) {
         return bytes.concat("[", decimal(first), ",", decimal(second), "]");
+    }
+
+    function _digits(uint256 value) private pure returns (uint256 digits) {
+        for (digits = 1; value >= 10; value /= 10) digits++;
+    }
+
+    /// Writes the digits of a number so that they stop before `end`.
+    function _write(bytes memory text, uint256 end, uint256 value) private pure {
+        do {
+            text[--end] = bytes1(uint8(48 + value % 10));
+            value /= 10;
+        } while (value != 0);
+    }
+
+    /// The same part of each item, one after the other; copied once.
+    function join(bytes[] calldata items, uint256 limit) internal pure returns (bytes memory text) {
+        uint256 total = 0;
+        for (uint256 i = 0; i < items.length; i++) total += _least(items[i].length, limit);
+        text = new bytes(total);
+        uint256 at = 32;
+        for (uint256 i = 0; i < items.length; i++) {
+            bytes calldata item = items[i];
+            uint256 size = _least(item.length, limit);
+            assembly ("memory-safe") {
+                calldatacopy(add(text, at), item.offset, size)
+            }
+            at += size;
+        }
+    }
+
+    function _least(uint256 a, uint256 b) private pure returns (uint256) {
+        return a < b ? a : b;
     }
 
     /// Whether a text is its own JSON string: printable ASCII without quote and backslash.

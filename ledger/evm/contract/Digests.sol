@@ -105,7 +105,6 @@ library Digests {
         bytes[] calldata proofs
     ) internal pure returns (bytes32) {
         bytes memory parts;
-        bytes memory content;
         for (uint256 i = 0; i < proofs.length; i++) {
             parts = bytes.concat(
                 parts,
@@ -113,8 +112,8 @@ library Digests {
                 bytes.concat(proofs[i].length.decimal(), ',"sha256":"', sha256(proofs[i]).hex32()),
                 '"}'
             );
-            content = bytes.concat(content, proofs[i]);
         }
+        bytes memory content = Canonical.join(proofs, type(uint256).max);
         return sha256(
             bytes.concat(
                 bytes.concat("\x00\x0azkpot/blob", '{"circuit":', circuit),

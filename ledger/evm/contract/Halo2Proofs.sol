@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Canonical} from "./Canonical.sol";
 import {Digests} from "./Digests.sol";
 import {Halo2} from "./Types.sol";
 
@@ -52,14 +53,13 @@ library Halo2Proofs {
         bytes32 model,
         bytes[] calldata proofs
     ) private pure {
-        bytes memory testset = new bytes(0);
         for (uint256 i = 0; i < proofs.length; i++) {
             if (proofs[i].length < _COMMITTED_BYTES) revert ProofRejected("proof form");
-            testset = bytes.concat(testset, proofs[i][:_TESTSET_BYTES]);
             bytes32 x = bytes32(proofs[i][_TESTSET_BYTES:_TESTSET_BYTES + 32]);
             bytes32 y = bytes32(proofs[i][_TESTSET_BYTES + 32:_COMMITTED_BYTES]);
             if (Digests.ofModel(x, y, pins.k, srs) != model) revert ProofRejected("model");
         }
+        bytes memory testset = Canonical.join(proofs, _TESTSET_BYTES);
         if (keccak256(testset) != pins.shards) revert ProofRejected("shards");
     }
 

@@ -15,7 +15,6 @@ abstract contract Proofs is Tasks {
     error NullifierSpent(uint64 index);
     error BelowPolicy();
     error SrsInsecure();
-    error NotApproved();
 
     event ProofSubmit(
         uint64 index,
@@ -30,23 +29,11 @@ abstract contract Proofs is Tasks {
     );
     event Credit(uint64 index, bytes32 task, address identity, uint64 amount, uint64 proof);
 
-    bytes32 private constant _DOMAIN = keccak256(
-        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    );
-    bytes32 private constant _ATTESTATION = keccak256(
-        "Attestation(bytes32 task,uint32 round,address submitter,bytes32 statement,bytes32 bundle)"
-    );
-    /// Half the order of secp256k1: of s and -s, only the lower makes a signature.
-    uint256 private constant _HALF_ORDER =
-        0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
-
-    /// So that no statement outgrows what an entry can hold (ledger.envelope.MAX_ENTRY_BYTES).
-    uint256 private constant _MOST_SHARDS = 4096;
+    /// An entry holds 65,535 bytes (ledger.envelope), of which a statement leaves the others some:
+    /// a mirror could not go on after one that does not fit.
+    uint256 private constant _MOST_STATEMENT = 60_000;
 
     bool public allowInsecureSrs;
-    mapping(address => bool) public attester;
-    uint32 public threshold;
-
     mapping(address => uint256) public balances;
     uint256 public minted;
     /// Of a spent nullifier, one more than the index of the proof that spent it.
@@ -100,41 +87,9 @@ abstract contract Proofs is Tasks {
     ) external {
         Submission memory s = _begin(nonce, id, round, claim, true);
         s.bundle = bundle;
-        bytes32 message = attestation(id, round, msg.sender, Digests.ofStatement(s.statement), bundle);
-        address last = address(0);
-        for (uint256 i = 0; i < signatures.length; i++) {
-            address who = _recover(message, signatures[i]);
-            // Ascending, so that nobody counts twice; the zero account, which a signature that
-            // recovers nothing gives, is never above the last one.
-            if (who <= last || !attester[who]) revert NotApproved();
-            last = who;
-        }
-        if (signatures.length < threshold) revert NotApproved();
+        bytes32 statement = Digests.ofStatement(s.statement);
+        _requireApproved(attestation(id, round, msg.sender, statement, bundle), signatures);
         _accept(s, claim);
-    }
-
-    /// What an attester signs: EIP-712, for this contract on this chain only.
-    function attestation(
-        bytes32 id,
-        uint32 round,
-        address submitter,
-        bytes32 statement,
-        bytes32 bundle
-    ) public view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(_DOMAIN, keccak256("zkpot ledger"), keccak256("1"), block.chainid, address(this))
-        );
-        bytes32 content =
-            keccak256(abi.encode(_ATTESTATION, id, round, submitter, statement, bundle));
-        return keccak256(abi.encodePacked(hex"1901", domain, content));
-    }
-
-    function _recover(bytes32 message, bytes calldata signature) private pure returns (address) {
-        if (signature.length != 65 || uint256(bytes32(signature[32:64])) > _HALF_ORDER) {
-            revert NotApproved();
-        }
-        uint8 v = uint8(signature[64]);
-        return ecrecover(message, v, bytes32(signature[:32]), bytes32(signature[32:64]));
     }
 
     /// The cheap rules, in the order of ledger/rules, before anything is verified.
@@ -164,6 +119,7 @@ abstract contract Proofs is Tasks {
         if (Ladder.belowMinimum(task.rungs, claim.correct, testset.samples)) revert BelowPolicy();
         s.statement =
             Digests.statement(sumcheck, task.circuit, task.testset, testset.samples, claim);
+        if (s.statement.length > _MOST_STATEMENT) revert MalformedEntry();
     }
 
     function _checkForm(Digests.Claim calldata claim) private pure {
@@ -171,8 +127,7 @@ abstract contract Proofs is Tasks {
         for (uint256 i = 0; i < claim.shardCorrect.length; i++) total += claim.shardCorrect[i];
         _requireCount(claim.correct, 0);
         if (
-            total != claim.correct || claim.shardCorrect.length > _MOST_SHARDS
-                || !Canonical.isTable(claim.confusion)
+            total != claim.correct || !Canonical.isTable(claim.confusion)
                 || !Canonical.isTable(claim.groups) || !Canonical.isTable(claim.perClass)
         ) revert MalformedEntry();
     }

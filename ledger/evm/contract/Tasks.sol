@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Approvals} from "./Approvals.sol";
 import {Base} from "./Base.sol";
 import {Canonical} from "./Canonical.sol";
 import {Digests} from "./Digests.sol";
@@ -8,7 +9,7 @@ import {Ladder} from "./Ladder.sol";
 import {Halo2, Terms} from "./Types.sol";
 
 /// Test sets and tasks up to the release of the set: commit, then release, then prove (13).
-abstract contract Tasks is Base {
+abstract contract Tasks is Base, Approvals {
     error UnknownTask();
     error UnknownTestset();
     error WrongPhase();
@@ -104,22 +105,32 @@ abstract contract Tasks is Base {
         emit DataRegister(index, msg.sender, nonce, root, samples, manifest, openings, wellFormed);
     }
 
-    function openTask(uint64 nonce, Terms calldata terms, Halo2 calldata halo2)
-        external
-        returns (bytes32 id)
-    {
+    /// Shards whose proofs one transaction can carry where it may use 2^24 gas (EIP-7825).
+    uint256 private constant _MOST_SHARDS = 24;
+
+    /// The evaluator is named, because a registration can be copied before it is mined: whoever
+    /// came first with somebody else's root must not get the task. Governors approve what the
+    /// contract is told of a halo2 circuit.
+    function openTask(
+        uint64 nonce,
+        Terms calldata terms,
+        address evaluator,
+        Halo2 calldata halo2,
+        bytes[] calldata approvals
+    ) external returns (bytes32 id) {
         Ladder.Rungs memory rungs = _checkTerms(terms);
         uint64 index = _enter(nonce);
         if (!taskOwner[msg.sender]) revert NotAuthorised();
         Testset storage testset = testsets[terms.testset];
         if (testset.evaluator == address(0)) revert UnknownTestset();
+        if (testset.evaluator != evaluator) revert BadPins();
         if (testset.opened) revert WrongPhase();
         promised += terms.policy.pool;
         if (
             terms.policy.openings > testset.openings || terms.policy.pool > maxPool
                 || promised >= Ladder.LIMIT
         ) revert OverBudget();
-        _checkPins(terms.sumcheck, halo2);
+        _checkPins(terms.sumcheck, halo2, testset.samples);
         id = Digests.ofTask(origin, msg.sender, nonce, terms);
         Task storage task = _tasks[id];
         task.sumcheck = terms.sumcheck;
@@ -134,6 +145,7 @@ abstract contract Tasks is Base {
         task.halo2 = halo2;
         // The code is pinned, and not only its place: on some chains another can take it.
         task.codehash = halo2.verifier.codehash;
+        if (!terms.sumcheck) _requireApproved(pinning(id, halo2, task.codehash), approvals);
         emit TaskOpen(index, msg.sender, nonce, id, terms, halo2, task.codehash);
     }
 
@@ -153,10 +165,13 @@ abstract contract Tasks is Base {
         ) revert MalformedEntry();
     }
 
-    function _checkPins(bool sumcheck, Halo2 calldata halo2) private view {
+    function _checkPins(bool sumcheck, Halo2 calldata halo2, uint256 samples) private view {
         if (sumcheck) {
             if (keccak256(abi.encode(halo2)) != keccak256(new bytes(160))) revert BadPins();
-        } else if (halo2.verifier.code.length == 0 || halo2.k == 0 || halo2.shardSize == 0) {
+        } else if (
+            halo2.verifier.code.length == 0 || halo2.k == 0 || halo2.shardSize == 0
+                || samples > _MOST_SHARDS * halo2.shardSize
+        ) {
             revert BadPins();
         }
     }

@@ -45,7 +45,7 @@ contract ZkpotLedger is Proofs {
         origin = string(bytes.concat(bytes(name), "/eip155:", chain, ":0x", here));
         (allowInsecureSrs, threshold, maxPool) =
             (allowInsecureSrs_, charter.threshold, charter.maxPool);
-        for (uint256 i = 0; i < charter.governors.length; i++) attester[charter.governors[i]] = true;
+        for (uint256 i = 0; i < charter.governors.length; i++) governor[charter.governors[i]] = true;
         for (uint256 i = 0; i < charter.taskOwners.length; i++) taskOwner[charter.taskOwners[i]] = true;
         for (uint256 i = 0; i < granted.length; i++) {
             _requireCount(grants[i], 1);

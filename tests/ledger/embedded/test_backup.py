@@ -102,6 +102,29 @@ def test_a_backup_while_it_is_written_to(log, mark, tmp_path):
             assert backup.audit().ok
 
 
+def test_an_audit_while_it_is_written_to(log, mark):
+    done = threading.Event()
+
+    def write():
+        with Ledger.open(log, OPERATOR, mark=mark) as ledger:
+            while not done.is_set():
+                pay(ledger, 3)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with Ledger.open(log, mark=mark) as ledger:
+            sizes = set()
+            while len(sizes) < 8:
+                report = ledger.audit()
+                assert report.fault is None
+                assert ledger.warnings() == []
+                sizes.add(report.size)
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_a_damaged_blob_is_not_backed_up(log, tmp_path):
     (blob,) = (log / "blobs").iterdir()
     blob.write_bytes(b"other")

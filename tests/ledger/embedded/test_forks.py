@@ -11,7 +11,7 @@ from ledger.embedded.tiles import CHECKPOINT, Tile, TileReader, content, tiles_o
 from ledger.embedded.tree import Tree
 from ledger.envelope import SignedEntry
 from ledger.service.errors import LogForked
-from ledger.service.watch import Watch
+from ledger.service.watch import NEWEST, Watch
 from ledger.tlog.evidence import Evidence
 from ledger.tlog.note import Checkpoint, VerifierKey
 from ledger.tlog.quorum import Quorum
@@ -55,9 +55,9 @@ class View:
 
         return fetch
 
-    def show(self, watch, size, newest=True):
+    def show(self, watch, size):
         return watch.observe(
-            self.note(size), KEY, self.tree.consistency, self.fetch(size), newest=newest
+            self.note(size), KEY, self.tree.consistency, self.fetch(size), track=NEWEST
         )
 
     def receipt(self, index, size, note=None):
@@ -118,7 +118,9 @@ def test_two_who_are_lied_to_find_out_together():
         FORKS[300].show(bob, size)
     for view in (HONEST, FORKS[300]):
         assert TileReader(view.fetch(400), KEY).rebuild()[1] == view.entries[:400]
-    assert Evidence.of(KEY, alice.note, bob.note).verify([KEY]).same_size
+    assert alice.seen.size == bob.seen.size == 400
+    notes = [view.note(400) for view in (HONEST, FORKS[300])]
+    assert Evidence.of(KEY, *notes).verify([KEY]).same_size
 
 
 def test_witnesses_cosign_one_history(tmp_path):

@@ -62,7 +62,9 @@ def test_a_key_with_several_logs(tmp_path):
         mark.require(VerifierKey("third.example", OPERATOR.public))
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"logs":{"a":1},"version":1}', b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b'{"logs":{"a":1},"moves":{},"version":2}', b"\xff"]
+)
 def test_a_damaged_mark(tmp_path, data):
     (tmp_path / "mark").write_bytes(data)
     with pytest.raises(errors.NoMark):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from circuits.encoding import canonical_json
 from circuits.errors import CorruptedArtefact, MissingArtefact, ZkpotError
 from ledger import Ledger, VerifierKey, errors
-from ledger.embedded.moved import open_moved, sign_moved
+from ledger.embedded.moved import Moved, open_moved, sign_moved
 from ledger.embedded.tiles import TileReader, folder_fetch
 from ledger.embedded.transfer import import_
 from ledger.tlog.note import Checkpoint
@@ -189,21 +189,21 @@ def test_a_move_that_says_something_else(log, mark, exported, tmp_path):
     with Ledger.open(log) as ledger:
         older = Checkpoint.open(ledger.receipt(newest.size - 2).checkpoint, KEY)
     for note, error in (
-        (sign_moved(older, OPERATOR), errors.LedgerCorrupt),
-        (sign_moved(newest, ALICE), errors.BadNote),
+        (sign_moved(Moved(older, 1), OPERATOR), errors.LedgerCorrupt),
+        (sign_moved(Moved(newest, 1), ALICE), errors.BadNote),
         (newest.sign(OPERATOR), errors.BadNote),
     ):
         (exported / "moved").write_text(note)
         with pytest.raises(error):
             import_(exported, tmp_path / "there", OPERATOR, **there)
-    (exported / "moved").write_text(sign_moved(newest, OPERATOR))
+    (exported / "moved").write_text(sign_moved(Moved(newest, 1), OPERATOR))
     import_(exported, tmp_path / "there", OPERATOR, **there)
 
 
 def test_what_says_that_it_was_moved_is_no_checkpoint():
     newest = Checkpoint(ORIGIN, 7, b"r" * 32)
-    note = sign_moved(newest, OPERATOR)
-    assert open_moved(note, KEY) == newest
+    note = sign_moved(Moved(newest, 3), OPERATOR)
+    assert open_moved(note, KEY) == Moved(newest, 3)
     with pytest.raises(errors.BadNote):
         Checkpoint.open(note, KEY)
 

@@ -93,15 +93,15 @@ class Halo2World:
         """The entry that opens the task, as the operator's second."""
         return ledger.entry(OPERATOR, self.terms, nonce=1)
 
-    def open(self, ledger: Ledger, verifier: str = "", **changes) -> str:
+    def open(self, ledger: Ledger, verifier: str = "", data=None, **changes) -> str:
         """Register everybody and the set, open the task, and commit alice's and bob's models."""
         for who in (EVALUATOR, ALICE, BOB):
             ledger.do(who, entries.IdentityRegister("somebody"))
-        ledger.do(EVALUATOR, self.data)
+        ledger.do(EVALUATOR, replace(self.data, **(data or {})))
         verifier = verifier or deploy_verifier(ledger.node, OPERATOR, self.verifier).address
         pins = replace(self.pins(verifier), **changes)
         task = self.task(ledger)
-        ledger.push(OPERATOR, task, pins)
+        ledger.push(OPERATOR, task, ledger.opening(task, pins))
         return task.digest
 
     def submission(self, ledger: Ledger, who=ALICE, **changes):

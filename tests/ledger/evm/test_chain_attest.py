@@ -201,8 +201,9 @@ class TestAttesting:
         ledger, state, entry = case
         verify = self.verify(entry.body.statement)
         signatures = [attest.attest(state, self.BUNDLE, entry, verify, who) for who in ATTESTERS]
-        ordered = attest.in_order(ledger.chain, entry, reversed(signatures))
-        assert ordered == tuple(signatures)
+        text = attest.message(ledger.chain, entry)
+        ordered = attest.in_order(CHARTER, text, reversed(signatures))
+        assert ordered == tuple(signatures[:2])
         ledger.push(ALICE, entry, Attested(ordered))
 
     def test_nothing_else(self, case):
@@ -225,13 +226,42 @@ class TestAttesting:
             attest.attest(state, self.BUNDLE, uncommitted, verify, ONE)
 
     def test_what_no_log_could_hold(self, case):
-        """A mirror could not go on after an entry that is too large to be one."""
+        """No mirror could go on after an entry that is too large to be one."""
         _, state, entry = case
-        counts = (6, *[0] * 40_000)
-        said = replace(entry.body.statement, shard_correct=counts)
-        large = replace(entry, body=replace(entry.body, statement=said))
-        with pytest.raises(MalformedEntry, match="65535"):
-            attest.attest(state, self.BUNDLE, large, self.verify(said), ONE)
+        said = entry.body.statement
+        room = (attest.MOST_STATEMENT - len(said.encode())) // 2
+        for zeros, fits in ((room, True), (room + 1, False)):
+            said = replace(said, shard_correct=(6, *[0] * zeros))
+            assert (len(said.encode()) <= attest.MOST_STATEMENT) == fits
+            large = replace(entry, body=replace(entry.body, statement=said))
+            if fits:
+                attest.attest(state, self.BUNDLE, large, self.verify(said), ONE)
+                replace(large, nonce=2**53 - 1).encode()
+            else:
+                with pytest.raises(MalformedEntry, match="60000"):
+                    attest.attest(state, self.BUNDLE, large, self.verify(said), ONE)
+
+    def test_a_table_that_no_log_could_hold(self, case):
+        """Whoever attested it: the contract does not take it, however it is split."""
+        ledger, _, entry = case
+        nonce, id_, round_, claim, bundle, signatures = call(ledger.contract, entry).args
+        for tables in ((b"[" * 60_000, b"", b""), (b"[" * 20_000,) * 3):
+            function = ledger.contract.functions.submitAttested(
+                nonce, id_, round_, (*claim[:4], *tables), bundle, signatures
+            )
+            with pytest.raises(MalformedEntry):
+                ledger.node.call(function, sender=ALICE.address)
+
+    def test_one_faulty_attester_stops_nobody(self, case):
+        ledger, _, entry = case
+        text = attest.message(ledger.chain, entry)
+        one, two, three = (who.sign_typed(text) for who in ATTESTERS)
+        s = int.from_bytes(one[32:64], "big")
+        high = one[:32] + (N - s).to_bytes(32, "big") + bytes([55 - one[64]])
+        junk = [b"", b"junk", bytes(65), b"\xff" * 65, STRANGER.sign_typed(text), high]
+        assert attest.in_order(CHARTER, text, [*junk, three, *junk, two]) == (two, three)
+        assert attest.in_order(CHARTER, text, [three, one, two, one]) == (one, two)
+        assert attest.in_order(CHARTER, text, junk) == ()
 
     def test_what_is_no_submission(self, case):
         ledger, state, entry = case

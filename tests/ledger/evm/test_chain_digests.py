@@ -69,7 +69,7 @@ def test_task(ready, title, names, shape, policy):
                    prover=prover, rounds=rounds_, policy=policy,
                    testset=_second_set(ledger))  # fmt: skip
     entry = ledger.entry(OPERATOR, body)
-    found = ledger.node.call(call(ledger.contract, entry), sender=OPERATOR.address)
+    found = ledger.node.call(ledger.call(entry), sender=OPERATOR.address)
     assert found.hex() == entry.digest
 
 
@@ -90,9 +90,8 @@ def test_text_that_json_would_escape_is_refused(ready, text):
     if text and len(text) <= 200 and text.isprintable():
         with pytest.raises(NotOnChain):
             call(ledger.contract, ledger.entry(OPERATOR, body))
-    function = call(ledger.contract, ledger.entry(OPERATOR, TASK))
-    terms = (text, *function.args[1][1:])
-    changed = ledger.contract.functions.openTask(function.args[0], terms, function.args[2])
+    nonce, terms, *rest = ledger.call(ledger.entry(OPERATOR, TASK)).args
+    changed = ledger.contract.functions.openTask(nonce, (text, *terms[1:]), *rest)
     with pytest.raises(MalformedEntry):
         ledger.node.call(changed, sender=OPERATOR.address)
 

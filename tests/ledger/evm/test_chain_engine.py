@@ -25,6 +25,7 @@ from ledger.errors import (
     NotApproved,
     NotAuthorised,
     NotOnChain,
+    UnknownTestset,
 )
 from ledger.evm import attest
 from ledger.evm.deploy import deploy_verifier
@@ -49,7 +50,7 @@ from tests.ledger.evm.evm_world import (
     statement,
 )
 from tests.ledger.evm.halo2_world import Halo2World
-from tests.ledger.evm.test_chain_halo2 import ONE, contract_of
+from tests.ledger.evm.test_chain_halo2 import ONE, contract_of, delegate
 from verifier.verdict import Check, Verdict
 from verifier.verify import Options
 
@@ -333,7 +334,15 @@ class TestAudit:
         engine.submit(*submission(engine, ALICE, task, "m", 6), verify)
         other = EvmLedger(engine.node, engine._mirror.contract, tmp_path / "b", confirmations=0)
         assert other.audit().ok
-        assert "does not exist" in other.audit(verify).fault
+        report = other.audit(verify)
+        assert report.fault == "the bundles of entries [10] are not here, and were not verified"
+        assert report.proofs == 0
+
+
+def approvals(engine, entry, pins):
+    """Of two governors who look at nothing."""
+    text = attest.pinning(_chain(entry), entry, pins, engine.node.code(pins.verifier))
+    return [who.sign_typed(text) for who in ATTESTERS[1:]]
 
 
 def believing(said):
@@ -353,7 +362,8 @@ class TestHalo2:
             engine.append(engine.sign(entries.IdentityRegister("somebody"), who))
         engine.append(engine.sign(world.data, EVALUATOR), [world.manifest.to_bytes()])
         opening = engine.sign(world.terms, OPERATOR)
-        engine.append(opening, [world.circuit.encode()], verifier=address)
+        engine.append(opening, [world.circuit.encode()], verifier=address,
+                      approvals=approvals(engine, opening, world.pins(address)))  # fmt: skip
         said = world.bundle.statement
         commit = entries.ModelCommit(opening.digest, 0, said.model, said.context)
         engine.append(engine.sign(commit, ALICE))
@@ -413,18 +423,105 @@ class TestHalo2:
         with pytest.raises(BadPins, match="in_range"):
             engine.pins(task)
 
+    def registered(self, engine, world, **changes):
+        engine.append(engine.sign(entries.IdentityRegister("somebody"), EVALUATOR))
+        body = replace(world.data, **changes)
+        engine.append(engine.sign(body, EVALUATOR), [world.manifest.to_bytes()])
+
     def test_a_task_needs_a_verifier_and_the_right_files(self, world, tmp_path):
         ledger = Ledger.deploy()
         engine = EvmLedger(ledger.node, ledger.address, tmp_path / "b", confirmations=0)
-        engine.append(engine.sign(entries.IdentityRegister("somebody"), EVALUATOR))
-        engine.append(engine.sign(world.data, EVALUATOR), [world.manifest.to_bytes()])
         circuit = world.circuit.encode()
+        with pytest.raises(UnknownTestset):
+            engine.append(engine.sign(world.terms, OPERATOR), [circuit])
+        self.registered(engine, world)
         with pytest.raises(BadPins, match="verifier"):
             engine.append(engine.sign(world.terms, OPERATOR), [circuit])
+        yes = contract_of(ledger, ONE)
+        with pytest.raises(NotApproved):
+            engine.append(engine.sign(world.terms, OPERATOR), [circuit], verifier=yes)
         other = replace(world.circuit, model_budget=7).encode()
         body = replace(world.terms, architecture=blob_digest(other))
         with pytest.raises(BadPins, match="circuit"):
-            engine.append(engine.sign(body, OPERATOR), [other], verifier=contract_of(ledger, ONE))
+            engine.append(engine.sign(body, OPERATOR), [other], verifier=yes)
+        with pytest.raises(BadPins, match="SRS"):
+            body = replace(world.terms, srs="11" * 32)
+            engine.append(engine.sign(body, OPERATOR), [circuit], verifier=yes)
+
+    @pytest.mark.parametrize("change", [{"openings": 3}, {"samples": 9}])
+    def test_a_registration_that_promises_more_than_its_set(self, world, tmp_path, change):
+        ledger = Ledger.deploy()
+        engine = EvmLedger(ledger.node, ledger.address, tmp_path / "b", confirmations=0)
+        self.registered(engine, world, **change)
+        with pytest.raises(BadPins, match=next(iter(change))):
+            engine.append(engine.sign(world.terms, OPERATOR), [world.circuit.encode()],
+                          verifier=contract_of(ledger, ONE))  # fmt: skip
+
+    def test_a_governor_signs_what_it_derived_itself(self, world, tmp_path):
+        ledger = Ledger.deploy()
+        engine = EvmLedger(ledger.node, ledger.address, tmp_path / "b", confirmations=0)
+        self.registered(engine, world)
+        opening = engine.sign(world.terms, OPERATOR)
+        good = deploy_verifier(engine.node, OPERATOR, world.verifier).address
+        files = (world.circuit.encode(), world.manifest.to_bytes())
+        own = {"vk": world.vk, "runtime": world.verifier.runtime}
+
+        def approve(verifier=good, files=files, entry=opening, who=ATTESTERS[0], **changes):
+            return engine.approve(entry, verifier, files, governor=who, **(own | changes))
+
+        with pytest.raises(BadPins, match="the code at"):
+            approve(contract_of(ledger, ONE))
+        with pytest.raises(BadPins, match="verifying key"):
+            approve(vk="11" * 32)
+        with pytest.raises(BadPins, match="circuit"):
+            approve(files=(replace(world.circuit, model_budget=7).encode(), files[1]))
+        with pytest.raises(NotAuthorised):
+            approve(entry=engine.sign(world.terms, EVALUATOR))
+        with pytest.raises(BadPins, match="no task"):
+            approve(entry=engine.sign(entries.Transfer(ALICE.public, 1), OPERATOR))
+        signatures = [approve(who=who) for who in ATTESTERS[::-1]]
+        engine.append(opening, [files[0]], verifier=good, approvals=signatures)
+        assert engine.pins(opening.digest) == world.pins(good)
+
+    @pytest.mark.parametrize("how", ["dirty", "short", "relayed", "reworded"])
+    def test_unusual_submissions_do_not_stop_an_audit(self, world, tmp_path, how):
+        """Padding that the contract does not look at; and a call by way of other code."""
+        ledger = Ledger.deploy()
+        engine = EvmLedger(ledger.node, ledger.address, tmp_path / "b", confirmations=0)
+        task = self.job(engine, world, contract_of(ledger, ONE))
+        _, entry = self.submission(engine, world, task)
+        call = ledger.call(entry, world.evidence)
+        data = bytes.fromhex(call.build_transaction({"gas": 1, "nonce": 0})["data"][2:])
+        padding = -len(canonical_json(world.bundle.circuit)) % 32
+        assert padding and data.endswith(bytes(padding))
+        sent = {"dirty": data[:-1] + b"\x01", "short": data[:-padding]}.get(how, data)
+        payer, to = ALICE.address, ledger.contract.address
+        if how in ("relayed", "reworded"):
+            # Somebody else pays, and alice's account passes on what it gets, or nearly so.
+            passing = relay(ledger)
+            if how == "reworded":
+                place = data.index(world.bundle.proofs[2]) + 1000
+                passing = relay(ledger, place, data[place])
+                sent = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+            delegate(ledger, contract_of(ledger, passing), ALICE)
+            payer, to = OPERATOR.address, ALICE.address
+        web3 = engine.node.web3
+        mined = web3.eth.send_transaction({"from": payer, "to": to, "data": sent, "gas": 9_000_000})
+        assert web3.eth.get_transaction_receipt(mined)["status"] == 1
+        assert engine.balance(ALICE.public) == 620
+        report = engine.audit(believing(world.bundle.statement))
+        if how == "reworded":
+            assert report.fault == "the bundles of entries [8] are not here, and were not verified"
+            engine.put_blob(world.bundle.encode())
+            report = engine.audit(believing(world.bundle.statement))
+        assert (report.proofs, report.fault) == (1, None)
+
+
+def relay(ledger, at=0, byte=None):
+    """Code that calls the ledger with what it is called with, one byte of which it may change."""
+    copy, change = "366000600037", "" if byte is None else f"60{byte:02x}61{at:04x}53"
+    again = f"60006000366000600073{ledger.address}5af100"
+    return bytes.fromhex(copy + change + again)
 
 
 def test_a_chain_without_the_ledger(tmp_path):

@@ -11,17 +11,17 @@ from py_ecc import optimized_bn128 as bn
 from circuits.encoding import canonical_json
 from circuits.errors import ProofRejected, SrsInsecure, WrongContext
 from ledger import entries
-from ledger.errors import BadPins, NotCommitted, NullifierSpent, StatementMismatch
+from ledger.errors import BadPins, NotApproved, NotCommitted, NullifierSpent, StatementMismatch
 from ledger.evm.calls import call
 from ledger.evm.deploy import Deployed, deploy_verifier
 from ledger.evm.mirror import Mirror
-from ledger.evm.pins import NO_PINS
 from tests.ledger.evm.evm_world import (
     ALICE,
+    ATTESTERS,
     BOB,
     OPERATOR,
     POOR,
-    POOR_SECRET,
+    SECRETS,
     STRANGER,
     Ledger,
     digest_of,
@@ -235,7 +235,47 @@ class TestPins:
         verifier = deploy_verifier(ledger.node, OPERATOR, world.verifier).address
         world.open(ledger, verifier)
         with pytest.raises(BadPins):
-            ledger.push(OPERATOR, ledger.entry(OPERATOR, world.terms), NO_PINS)
+            ledger.push(OPERATOR, ledger.entry(OPERATOR, world.terms))
+
+    def test_more_shards_than_a_transaction_can_carry(self, world):
+        with pytest.raises(BadPins):
+            world.open(Ledger.deploy(), data={"samples": 24 * 3 + 1})
+        world.open(Ledger.deploy(), data={"samples": 24 * 3})
+
+    def test_pins_that_too_few_approved(self, world):
+        ledger = Ledger.deploy()
+        verifier = deploy_verifier(ledger.node, OPERATOR, world.verifier).address
+        world.open(ledger, verifier)
+        entry, pins = ledger.entry(OPERATOR, world.terms), world.pins(verifier)
+        good = ledger.opening(entry, pins)
+        ledger.attempt(OPERATOR, entry, good)
+        one, two = good.approvals
+        for approvals in ((), (one,), (two, one), (one, one)):
+            with pytest.raises(NotApproved):
+                ledger.attempt(OPERATOR, entry, replace(good, approvals=approvals))
+        both = sorted((ATTESTERS[0], STRANGER), key=lambda who: who.public)
+        with pytest.raises(NotApproved):
+            ledger.attempt(OPERATOR, entry, ledger.opening(entry, pins, both))
+
+    def test_approvals_of_something_else(self, world):
+        """Of other numbers, another verifier, another task, on another contract."""
+        ledger = Ledger.deploy()
+        verifier = deploy_verifier(ledger.node, OPERATOR, world.verifier).address
+        world.open(ledger, verifier)
+        entry, pins = ledger.entry(OPERATOR, world.terms), world.pins(verifier)
+        yes = contract_of(ledger, ONE)
+        for change in ({"k": 11}, {"shard_size": 4}, {"in_range": 1}, {"verifier": yes},
+                       {"shards": digest_of("x")}):  # fmt: skip
+            changed = replace(pins, **change)
+            told = replace(ledger.opening(entry, pins), pins=changed)
+            with pytest.raises(NotApproved):
+                ledger.attempt(OPERATOR, entry, told)
+            ledger.attempt(OPERATOR, entry, ledger.opening(entry, changed))
+        other = ledger.entry(OPERATOR, replace(world.terms, title="another"))
+        twin = Ledger.deploy(ledger.node, ledger.tester)
+        for told in (ledger.opening(other, pins), twin.opening(entry, pins)):
+            with pytest.raises(NotApproved):
+                ledger.attempt(OPERATOR, entry, told)
 
 
 def prepared(ledger, world, **pins):
@@ -339,16 +379,17 @@ class TestHostileVerifiers:
 
 
 def delegate(ledger, address, who=POOR):
-    """Let a poor account run the code at an address, in a transaction that the operator pays."""
+    """Let an account run the code at an address, in a transaction that the operator pays."""
     web3 = ledger.node.web3
     place, chain = ledger.node.contract(address).address, web3.eth.chain_id
     nonce = web3.eth.get_transaction_count(who.address)
-    allowed = Account.from_key(POOR_SECRET).sign_authorization(
+    allowed = Account.from_key(SECRETS[who.public]).sign_authorization(
         {"chainId": chain, "address": place, "nonce": nonce}
     )
     transaction = {
         "type": 4, "chainId": chain, "to": OPERATOR.address, "value": 0, "gas": 200_000,
-        "data": "0x", "nonce": web3.eth.get_transaction_count(OPERATOR.address), "authorizationList": [allowed],
+        "data": "0x", "nonce": web3.eth.get_transaction_count(OPERATOR.address),
+        "authorizationList": [allowed],
         "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 10**9,
     }  # fmt: skip
     raw, _ = OPERATOR.sign_transaction(transaction)

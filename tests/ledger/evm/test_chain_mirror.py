@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from circuits.encoding import digest
 from ledger import entries
 from ledger.errors import ChainDisagrees, ChainUnavailable, InsufficientFunds
+from ledger.evm import attest, events
+from ledger.evm.artefact import ledger_contract
 from ledger.evm.calls import call
 from ledger.evm.mirror import Mirror
-from ledger.evm.node import Node
+from ledger.evm.node import Node, NodeRefused
 from ledger.invariants import check_all
 from ledger.state import State
-from tests.ledger.evm.evm_world import ALICE, BOB, EVALUATOR, Ledger
+from tests.ledger.evm.evm_world import (
+    ALICE,
+    ATTESTERS,
+    BOB,
+    ENOUGH_GAS,
+    EVALUATOR,
+    OPERATOR,
+    Ledger,
+)
+from tests.ledger.evm.test_chain_halo2 import ONE
 
 
 def follow(ledger, confirmations=0, node=None):
@@ -176,6 +188,116 @@ class TestReorganisations:
 
         with pytest.raises(ChainUnavailable, match="changes"):
             follow(ledger, node=Restless(ledger.node.web3))
+
+
+class TestNodes:
+    """Nodes that are not what they should be, and mirrors that go on."""
+
+    def test_one_that_lags_once(self, ready):
+        """Behind its own head, it says once that there is nothing."""
+        ledger, task = ready
+
+        class Lagging(Node):
+            late = 1
+
+            def logs(self, contract, first, last):
+                self.late, late = self.late - 1, self.late
+                return [] if late == 1 else super().logs(contract, first, last)
+
+        node = Lagging(ledger.node.web3)
+        mirror = follow(ledger, node=ledger.node)
+        mirror.node = node
+        ledger.prove(ALICE, task, "m", 4)
+        mirror.refresh()
+        ledger.prove(BOB, task, "n", 8)
+        mirror.refresh()
+        same(mirror, ledger)
+
+    @pytest.mark.parametrize("limit", [1, 3])
+    def test_one_that_answers_few_blocks_at_once(self, ready, limit):
+        ledger, task = ready
+        ledger.prove(ALICE, task, "m", 6)
+
+        class Stingy(Node):
+            def logs(self, contract, first, last):
+                if last - first >= limit:
+                    raise NodeRefused("too many blocks")
+                return super().logs(contract, first, last)
+
+        mirror = follow(ledger, node=Stingy(ledger.node.web3))
+        assert mirror.span <= limit
+        same(mirror, ledger)
+
+    def test_one_that_answers_nothing(self, ready):
+        ledger, _ = ready
+
+        class Silent(Node):
+            def logs(self, contract, first, last):
+                raise NodeRefused("no")
+
+        with pytest.raises(ChainUnavailable, match="no"):
+            follow(ledger, node=Silent(ledger.node.web3))
+
+
+def creation(body):
+    """Creation code of a contract with this code, of any size."""
+    return bytes.fromhex(f"61{len(body):04x}80600c6000396000f3") + body
+
+
+class TestImpostors:
+    def test_code_that_is_no_ledger(self, ready):
+        ledger, _ = ready
+        for body in (ONE, ledger_contract().runtime[:-1] + b"\0"):
+            factory = ledger.node.web3.eth.contract(abi=[], bytecode=creation(body))
+            made = ledger.node.send(OPERATOR, factory.constructor(), ENOUGH_GAS)
+            with pytest.raises(ChainDisagrees, match="not a ledger"):
+                Mirror(ledger.node, made.contract, 0, 0).refresh()
+
+    def test_events_without_a_contract(self, ready):
+        """A constructor can announce what it likes and leave no code behind."""
+        ledger, _ = ready
+        log = ledger.node.logs(ledger.contract, 0, ledger.node.head().number)[0]
+        data, topic = bytes(log["data"]), bytes(log["topics"][0])
+        size = len(data)
+        #       CODECOPY the data, LOG1 it, RETURN nothing
+        head = f"61{size:04x}61{{at:04x}}6000397f{topic.hex()}61{size:04x}6000a160006000f3"
+        start = len(head.format(at=0)) // 2
+        init = bytes.fromhex(head.format(at=start)) + data
+        factory = ledger.node.web3.eth.contract(abi=[], bytecode=init)
+        made = ledger.node.send(OPERATOR, factory.constructor(), ENOUGH_GAS)
+        place = ledger.node.contract(made.contract)
+        assert len(ledger.node.logs(place, 0, ledger.node.head().number)) == 1
+        mirror = Mirror(ledger.node, made.contract, 0, 0)
+        mirror.refresh()
+        assert mirror.state == State()
+
+    def test_the_origin_of_another(self, ready):
+        ledger, _ = ready
+        other = entries.Chain(ledger.chain.id, "11" * 20)
+        logs = ledger.node.logs(ledger.contract, 0, ledger.node.head().number)
+        with pytest.raises(ChainDisagrees, match="origin"):
+            events.read(ledger.contract, logs[0], State(), other)
+
+
+@pytest.mark.parametrize("table", [b"[" * 59_000, b"5", b"[[1]", b"[[01]]", b"[]", b"[[1,2],[3]]"])
+def test_tables_that_are_none(ready, table):
+    """Attested by k who lie together: that has a name, and ends nobody's process."""
+    ledger, task = ready
+    entry = ledger.submission(ALICE, task, "m", 6)
+    nonce, id_, round_, claim, bundle, _ = call(ledger.contract, entry).args
+    changed = (*claim[:6], table)
+    domain = attest.message(ledger.chain, entry)
+    said = entry.body.statement.encode().replace(
+        b'"samples"', b'"per_class":' + table + b',"samples"'
+    )
+    domain["message"]["statement"] = "0x" + digest("statement", said)
+    signatures = [who.sign_typed(domain) for who in ATTESTERS[:2]]
+    function = ledger.contract.functions.submitAttested(
+        nonce, id_, round_, changed, bundle, signatures
+    )
+    ledger.node.send(ALICE, function, 25_000_000)
+    with pytest.raises(ChainDisagrees):
+        follow(ledger)
 
 
 class Lying(Node):

@@ -30,7 +30,7 @@ from ledger.errors import (
     WrongPhase,
 )
 from ledger.evm.artefact import ledger_contract
-from ledger.evm.calls import call
+from ledger.evm.calls import Opening, call
 from ledger.evm.node import checksum
 from ledger.evm.pins import NO_PINS
 from ledger.policy import Policy, Windows
@@ -141,17 +141,17 @@ class TestTasks:
     def test_policies_that_are_none(self, ready, policy):
         """What Python cannot even say, said to the contract directly."""
         ledger, _ = ready
-        nonce, terms, pins = call(ledger.contract, ledger.entry(OPERATOR, TASK)).args
-        function = ledger.contract.functions.openTask(nonce, (*terms[:-1], policy), pins)
+        nonce, terms, *rest = ledger.call(ledger.entry(OPERATOR, TASK)).args
+        function = ledger.contract.functions.openTask(nonce, (*terms[:-1], policy), *rest)
         with pytest.raises(MalformedEntry):
             ledger.node.call(function, sender=OPERATOR.address)
 
     def test_a_task_without_rounds_or_with_too_many(self, ready):
         ledger, _ = ready
-        nonce, terms, pins = call(ledger.contract, ledger.entry(OPERATOR, TASK)).args
+        nonce, terms, *rest = ledger.call(ledger.entry(OPERATOR, TASK)).args
         for evaluator, rounds in ((False, 0), (True, 0), (False, 2)):
             changed = (*terms[:-3], evaluator, rounds, terms[-1])
-            function = ledger.contract.functions.openTask(nonce, changed, pins)
+            function = ledger.contract.functions.openTask(nonce, changed, *rest)
             with pytest.raises(MalformedEntry):
                 ledger.node.call(function, sender=OPERATOR.address)
 
@@ -162,7 +162,18 @@ class TestTasks:
         body = replace(TASK, testset=root)
         for name, value in (("verifier", ledger.address), ("k", 1), ("shard_size", 1),
                             ("in_range", 1), ("shards", digest_of("x"))):  # fmt: skip
-            refused(BadPins, ledger, OPERATOR, body, evidence=replace(NO_PINS, **{name: value}))
+            told = Opening(BOB.address[2:].lower(), replace(NO_PINS, **{name: value}))
+            refused(BadPins, ledger, OPERATOR, body, evidence=told)
+
+    def test_a_set_that_another_registered(self, ready):
+        """Mallory saw the evaluator's registration, and hers was mined first."""
+        ledger, _ = ready
+        root = digest_of("copied")
+        ledger.do(BOB, replace(DATA, root=root))
+        for evaluator in (EVALUATOR, OPERATOR):
+            told = Opening(evaluator.address[2:].lower())
+            refused(BadPins, ledger, OPERATOR, replace(TASK, testset=root), evidence=told)
+        ledger.open(testset=root)
 
 
 class TestPhases:
@@ -273,12 +284,34 @@ class TestProofs:
         with pytest.raises(OverBudget):
             ledger.prove(BOB, task, "e", 3, testset=root)
 
+    def test_openings_of_a_task_and_of_its_set(self, ready):
+        """A set of three openings, with a task of one and a task of three on it."""
+        ledger, _ = ready
+        root = digest_of("openings")
+        ledger.do(EVALUATOR, replace(DATA, root=root, openings=3))
+        rounds = {"testset": root, "prover": "evaluator", "rounds": 2}
+        few = ledger.open(**rounds, policy=replace(POLICY, openings=1))
+        many = ledger.open(**rounds, policy=replace(POLICY, openings=3))
+        for task in (few, many):
+            for who in (ALICE, BOB):
+                ledger.commit(who, task, "m" if who is ALICE else "n")
+            ledger.release(task)
+        ledger.commit(ALICE, many, "m", 1)
+        ledger.release(many, 1)
+        ledger.prove(ALICE, few, "m", 3, testset=root)
+        with pytest.raises(OverBudget):
+            ledger.prove(BOB, few, "n", 3, testset=root)
+        ledger.prove(ALICE, many, "m", 3, testset=root)
+        ledger.prove(BOB, many, "n", 3, testset=root)
+        with pytest.raises(OverBudget):
+            ledger.prove(ALICE, many, "m", 3, 1, testset=root)
+
     def test_counts_that_do_not_add_up(self, ready):
         ledger, task = ready
         function = call(ledger.contract, ledger.submission(ALICE, task, "m", 6))
         nonce, id_, round_, claim, bundle, signatures = function.args
         wrong = ((6, [5]), (6, []), (9, [9]), (2**53, [2**53]), (0, [2**64 - 1, 1]),
-                 (6, [6] + [0] * 4096))  # fmt: skip
+                 (6, [6] + [0] * 30_000))  # fmt: skip
         for correct, shards in wrong:
             changed = (*claim[:2], correct, shards, *claim[4:])
             function = ledger.contract.functions.submitAttested(

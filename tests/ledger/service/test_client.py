@@ -12,15 +12,24 @@ from pathlib import Path
 import pytest
 
 from circuits.errors import MissingArtefact, ProofRejected
-from ledger import Ledger, Signer, VerifierKey, blob_digest
-from ledger.entries import IdentityRegister, IdentityRotate
-from ledger.errors import AlreadyRegistered, BadKey, BadNote, LedgerCorrupt, MissingBlob
+from ledger import Checkpoint, Ledger, Signer, VerifierKey, blob_digest
+from ledger.entries import IdentityRegister, IdentityRotate, Transfer
+from ledger.errors import (
+    AlreadyRegistered,
+    BadKey,
+    BadNote,
+    LedgerCorrupt,
+    LedgerRolledBack,
+    MissingBlob,
+)
 from ledger.rules.identity import ROTATE_DOMAIN, rotate_message
 from ledger.service.app import create_app
 from ledger.service.client import LedgerClient
 from ledger.service.errors import LogForked, QueueFull, TooLarge, Unreachable
 from ledger.service.remote import error_of
+from ledger.service.watch import NEWEST, Watch
 from ledger.signatures import sign
+from ledger.tlog.evidence import Evidence
 from tests.ledger.ledger_world import (
     ALICE,
     ARCHITECTURE,
@@ -248,3 +257,35 @@ def test_a_proof_of_growth_that_is_wrong(tmp_path: Path) -> None:
         liar.lies = {"/v1/proof/consistency": lambda _: b'{"hashes": []}'}
         with pytest.raises(LogForked):
             client.checkpoint()
+
+
+def test_a_lie_about_a_number_does_not_get_two_payments(tmp_path: Path) -> None:
+    """The server keeps the first one, and says that the next number is another."""
+    folder = tmp_path / "ledger"
+    task = make_ledger(folder)
+    with lying(folder) as (url, liar), LedgerClient(url, KEY, patience=0) as client:
+        said = statement(task, ALICE, "m", 80)
+        client.submit(said.encode(), client.sign(submission(task, said), ALICE))
+        first = client.sign(Transfer(BOB.public, 40), ALICE)
+        told = {**client.identity(ALICE.public), "nonce": first.nonce + 1}
+        liar.lies = {f"/v1/identities/{ALICE.public}": lambda _: json.dumps(told).encode()}
+        assert client.nonce(ALICE.public) == first.nonce + 1
+        assert client.sign(Transfer(BOB.public, 40), ALICE) == first
+
+
+def test_evidence_takes_the_place_of_a_suspicion(tmp_path: Path) -> None:
+    key, watch = VerifierKey("w.example/log", OPERATOR.public), Watch(tmp_path / "state")
+    notes = [Checkpoint(key.name, 2, bytes([n]) * 32).sign(OPERATOR) for n in (1, 2)]
+    older = Checkpoint(key.name, 1, bytes(32)).sign(OPERATOR)
+
+    def gone(*_: object) -> bytes:
+        raise MissingArtefact("nothing")
+
+    watch.observe(notes[0], key, gone, gone, track=NEWEST)
+    with pytest.raises(LedgerRolledBack):
+        watch.observe(older, key, gone, gone, track=NEWEST)
+    assert watch.evidence_path is not None
+    assert b"two-checkpoints" in watch.evidence_path.read_bytes()
+    with pytest.raises(LogForked):
+        watch.observe(notes[1], key, gone, gone, track=NEWEST)
+    assert Evidence.decode(watch.evidence_path.read_bytes()).verify([key]).same_size

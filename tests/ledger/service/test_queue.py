@@ -92,7 +92,7 @@ def test_a_bad_proof_costs_only_its_author(caller: Caller, task: str) -> None:
     _, entry = alice.entry(b"no proof")
     assert alice.send(entry).json() == rejected
     _, entry = alice.entry(b"crash")
-    assert error_of(alice.send(entry)) == (422, "MISSING_BLOB")
+    assert alice.outcome(alice.send(entry))["code"] == "WORKER_FAILED"
     (first,) = caller.http.get("/v1/refusals").json()["refusals"]
     assert (first["code"], first["signer"]) == ("PROOF_REJECTED", ALICE.public)
 
@@ -107,6 +107,27 @@ def test_what_takes_too_long_is_given_up(folder: Path, task: str, gate: Path) ->
         assert "did not finish within" in found["message"]
         children = psutil.Process().children(recursive=True)
         assert [p for p in children if "sleep(600)" in str(p.cmdline())] == []
+
+
+def test_a_disk_that_is_full_for_a_while_refuses_nothing(
+    caller: Caller, task: str, folder: Path
+) -> None:
+    """Also where the entry was logged, and only what comes after that failed."""
+    tiles = folder / "tlog" / "tile" / "entries"
+    tiles.rename(tiles.with_name("away"))
+    tiles.write_text("in the way")
+    alice = Contributor(caller, task, ALICE, "m")
+    sent = alice.submit()
+    while not list((folder / "service" / "submissions").glob("*.tries")):
+        time.sleep(0.01)
+    with Ledger.open(folder) as ledger:
+        while not ledger.state.proofs:
+            time.sleep(0.01)
+    tiles.unlink()
+    tiles.with_name("away").rename(tiles)
+    found = alice.outcome(sent)
+    assert (found["status"], found["index"]) == ("accepted", 10)
+    assert caller.http.get("/v1/info").json()["size"] == 12
 
 
 def test_what_the_rules_refuse_is_not_verified(caller: Caller, task: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,12 +25,14 @@ from circuits.statement import Context
 from ledger import Ledger, Policy, Receipt, Signer, VerifierKey, blob_digest
 from ledger.entries import NOTHING, IdentityRegister, ModelCommit, ProofSubmit, TaskOpen
 from ledger.entries import TestsetRelease as Release
+from ledger.errors import LedgerExists, LedgerMissing
 from ledger.proofs import registration
 from ledger.service.client import LedgerClient
 from ledger.tlog.quorum import Quorum
 from tests.ledger.service.service_world import signed
 from tests.sumcheck_world import World
 from verifier.verify import Options
+from zkpot.cli.serve import _witness
 
 ORIGIN = "processes.example/tests"
 _RUN = """
@@ -109,7 +112,7 @@ def test_real_proofs_real_processes_and_signals(small: World, tmp_path: Path) ->
     serve = ["serve", folder, "--port", here, "--quiet",
              "--validator", f"{vkey}=http://127.0.0.1:{there}"]  # fmt: skip
     follow = ["follow", url, tmp_path / "w", "--port", there, "--key", tmp_path / "w.key",
-              "--name", vkey.name, "--vkey", key, "--quiet"]  # fmt: skip
+              "--name", vkey.name, "--vkey", key, "--quiet", "--init"]  # fmt: skip
     careful = LedgerClient(url, key, quorum=Quorum(1, (vkey,)), state_file=tmp_path / "state")
     with careful, command(*follow):
         with command(*serve) as (service, said):
@@ -180,3 +183,19 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         for receipt in receipts:
             assert book.entry(receipt.index).encode() == receipt.entry
         assert len(receipts) + 1 <= size <= len(receipts) + 1 + 4
+
+
+def test_a_lost_validator_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    """Its key could cosign two roots of one size: what it promised would be forgotten."""
+    key, folder = tmp_path / "w.key", tmp_path / "w" / "witness"
+    log = VerifierKey(ORIGIN, Signer.generate().public)
+    Signer.generate().save(key, None)
+    with pytest.raises(LedgerMissing, match="--init"):
+        _witness(folder, "w.example", key, log, new=False)
+    made = _witness(folder, "w.example", key, log, new=True)
+    assert _witness(folder, "w.example", key, log, new=False).key == made.key
+    shutil.rmtree(folder)
+    with pytest.raises(LedgerMissing):
+        _witness(folder, "w.example", key, log, new=False)
+    with pytest.raises(LedgerExists, match="make a new key"):
+        _witness(folder, "w.example", key, log, new=True)

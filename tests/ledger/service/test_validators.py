@@ -48,7 +48,7 @@ class Watcher:
     @contextlib.contextmanager
     def follows(self, url: str) -> Iterator[tuple[str, Validator]]:
         """Run it."""
-        remote = RemoteLog(url, KEY, state_file=self.folder / "watch", patience=2)
+        remote = RemoteLog(url, KEY, patience=2)
         follower = Follower(
             self.folder / "log", remote,
             lambda _: Workers(StandIn(), Verification(workers=1, seconds=20)),
@@ -117,6 +117,28 @@ def test_two_validators_and_a_client_who_wants_both(
                                                for w in watchers])) as url:  # fmt: skip
         note = httpx.get(f"{url}/v1/checkpoint?cosignatures=2").text
         assert len(quorum.require(note)) == 2
+
+
+def test_a_quorums_checkpoint_does_not_go_back(folder: Path, task: str, tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path, "w.example")
+    quorum, state = Quorum(1, (watcher.key,)), tmp_path / "state"
+    service = service_of(folder, validators=[Asked(watcher.key, "http://127.0.0.1:9")])
+    liar = Liar(create_ledger_app(service))
+    with run(liar, FAST) as url, watcher.follows(url) as (address, _):  # type: ignore[arg-type]
+        service.validators[0].url, service.validators[0].rest_until = address, 0.0
+        with LedgerClient(url, KEY, quorum=quorum, state_file=state) as client:
+            old = client.checkpoint().encode()
+            client.append(client.sign(IdentityRegister("x"), Signer.generate()))
+            assert client.state.size == 11
+        liar.lies = {"/v1/checkpoint": lambda _: old}
+        with (
+            LedgerClient(url, KEY, quorum=quorum, state_file=state) as client,
+            pytest.raises(NotCosigned, match="now says 10"),
+        ):
+            _ = client.state
+        # Somebody who asks for no validators has seen the newer one as well.
+        with LedgerClient(url, KEY, state_file=state) as client:
+            assert client.state.size == 11
 
 
 def test_a_log_that_takes_a_bad_proof_is_not_cosigned(
@@ -235,13 +257,21 @@ def test_what_the_log_did_not_sign_is_not_held_against_it(
         follower = Follower(watcher.folder / "log", remote, lambda _: None)  # type: ignore
         for path, lie in (
             ("/checkpoint", b"not signed"),
+            ("/v1/proof/consistency", b'{"hashes":[]}'),
             ("/tile/entries/000.p/10", b"\x00\x02{}" * 10),
             (f"/v1/blobs/{TASK.architecture}", b"another"),
         ):
             liar.lies = {path: lambda _, sent=lie: sent}
-            with pytest.raises(LedgerError):
+            with contextlib.suppress(LedgerError):
                 follower.sync()
             assert follower.fault is None
         liar.lies = {}
         assert follower.sync() == 10
+        # An older checkpoint, as from a cache, is no news.
+        with LedgerClient(url, KEY) as client:
+            old = client.checkpoint().encode()
+            client.append(client.sign(IdentityRegister("x"), Signer.generate()))
+        assert follower.sync() == 11
+        liar.lies = {"/checkpoint": lambda _: old}
+        assert follower.sync() == 11 and follower.fault is None
         remote.close()
