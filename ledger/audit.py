@@ -27,6 +27,7 @@ from ledger.embedded.tree import Tree
 from ledger.entries import ProofSubmit
 from ledger.envelope import SignedEntry
 from ledger.errors import LedgerCorrupt
+from ledger.invariants import check_all
 from ledger.records import Accepted, TaskPins, Vouched
 from ledger.rules import apply
 from ledger.state import State
@@ -291,6 +292,7 @@ class _Audit:
         ):
             if canonical_json(found) != canonical_json(dict(expected)):
                 raise LedgerCorrupt(f"stored {name} are not those of the entries")
+        check_all(self.state)
 
     def _check_published(
         self, publication: Publication, note: str | None, log: VerifierKey, notes: Mapping[int, str]

@@ -110,6 +110,8 @@ def read_pins(
     ):
         if said != found:
             raise BadPins(f"{name}: the ledger says {said}, the file {found}")
+    if terms.vk == NOTHING:
+        raise BadPins("the task names no verifying key")
     if registered.openings > committed.proofs:
         raise BadPins(
             f"openings: registered for {registered.openings}, the set allows {committed.proofs}"

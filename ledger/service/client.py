@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from circuits.errors import ProofRejected
+from circuits.errors import ProofRejected, ZkpotError
 from ledger.audit import Verify
+from ledger.embedded import clock
 from ledger.embedded.store import Refusal
 from ledger.entries import Bond, Entry, ProofSubmit, TaskOpen, Transfer, blob_digest
 from ledger.envelope import SignedEntry
 from ledger.errors import BadKey, BadNote, MalformedEntry, MissingBlob
 from ledger.records import Task
 from ledger.service.errors import Overloaded, Unreachable
+from ledger.service.outbox import Outbox
 from ledger.service.remote import Author, error_of
 from ledger.service.remote_log import RemoteLog
 from ledger.signatures import Signs
@@ -56,6 +58,8 @@ class LedgerClient(RemoteLog):
             url, vkey, quorum=quorum, state_file=state_file, timeout=timeout, patience=patience
         )
         self._signers: dict[str, Signs] = {}
+        beside = None if state_file is None else state_file.with_name(state_file.name + ".sent")
+        self._outbox = Outbox(beside)
 
     # The server's word.
 
@@ -118,13 +122,35 @@ class LedgerClient(RemoteLog):
             The author's present key; kept, to sign the requests that send the entry.
         identity : str, optional
             The author, by default whose key that is.
+
+        Returns
+        -------
+        SignedEntry
+            The one that says the same and was sent before, if nothing shows yet what became of it.
         """
         who = self.author(signer.public) if identity is None else identity
         self._signers[who] = signer
         # A server that lies about the number could have two of what was meant once.
-        valuable = isinstance(body, _VALUABLE)
-        nonce = self.state.nonce(who) if valuable else self.nonce(who)
+        proven = isinstance(body, _VALUABLE) or bool(self._entries)
+        nonce = self.state.nonce(who) if proven else self.nonce(who)
+        # As `Ledger.sign` does: the log's own next number may be for the clock.
+        if who == self.key.public and clock.due(self.state, body, time.time()) is not None:
+            nonce += 1
+        sent = self._outbox.find(who, body, signer.public)
+        if sent is not None and (sent.nonce == nonce or self._open(sent, nonce)):
+            return sent
         return SignedEntry.sign(body, origin=self.origin, nonce=nonce, signer=signer, identity=who)
+
+    def _open(self, sent: SignedEntry, nonce: int) -> bool:
+        """Tell whether an entry that was sent may be on the log, or get there."""
+        number = (sent.signer, sent.nonce)
+        placed = next((e for e in self.entries() if (e.signer, e.nonce) == number), None)
+        if placed is None:
+            # Its turn has not come: then what is signed now comes before it.
+            return sent.nonce < nonce
+        if placed != sent:
+            self._outbox.drop(sent)
+        return placed == sent
 
     def append(
         self, entry: SignedEntry, blobs: Iterable[bytes] = (), signer: Signs | None = None
@@ -146,17 +172,19 @@ class LedgerClient(RemoteLog):
             What the ledger refused, by the code that it gave.
         Unreachable
             If the server cannot be reached. Whether the entry is on the log is then not known;
-            appending the same entry again finds out.
+            appending the same entry again finds out, and `sign` gives the same for the same.
+        Unsettled
+            If that is so of another entry with this one's number.
         """
         author = self._author(entry, signer)
         for blob in blobs:
             self._put(blob, author)
-        answer = self._remote.write("POST", "/v1/entries", entry.encode(), _ENTRY_TYPE, author)
+        answer = self._send(entry, lambda: self._post("/v1/entries", entry, author))
         receipt = Receipt.parse(str(answer.get("receipt")))
         if self._quorum is not None:
             # Under a later checkpoint, which the validators know.
             receipt = self.receipt(receipt.index)
-        return self._of(receipt, entry)
+        return self._settled(receipt, entry)
 
     def submit(
         self,
@@ -191,6 +219,8 @@ class LedgerClient(RemoteLog):
             What else the log refused, by the code that it gave.
         Unreachable
             If the server cannot be reached; submitting the same entry again goes on.
+        Unsettled
+            As for `append`.
         """
         body = entry.body
         if not isinstance(body, ProofSubmit):
@@ -200,9 +230,9 @@ class LedgerClient(RemoteLog):
         author = self._author(entry, signer)
         if self._remote.find(f"/v1/submissions/{entry.digest}") is None:
             self._put(bundle, author)
-        found = self._offer(bundle, entry, author)
-        index = self._decided(entry.digest, found)
-        return self._of(self.receipt(index), entry)
+        found = self._send(entry, lambda: self._offer(bundle, entry, author))
+        index = self._decided(entry, found)
+        return self._settled(self.receipt(index), entry)
 
     def submission(self, body: ProofSubmit, signer: str) -> SignedEntry | None:
         """Return the entry by which an identity submitted exactly this proof, or None."""
@@ -231,16 +261,29 @@ class LedgerClient(RemoteLog):
             raise BadKey(f"the key of {entry.signer} is needed to sign the request")
         return Author(entry.signer, found, self.origin)
 
-    def _offer(self, bundle: bytes, entry: SignedEntry, author: Author) -> dict[str, Any]:
-        data = entry.encode()
+    def _send(self, entry: SignedEntry, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Send an entry, having remembered that."""
+        self._outbox.add(entry)
         try:
-            return self._remote.write("POST", "/v1/submissions", data, _ENTRY_TYPE, author)
+            return send()
+        except Unreachable:
+            raise
+        except ZkpotError:
+            self._outbox.refuse(entry)
+            raise
+
+    def _post(self, target: str, entry: SignedEntry, author: Author) -> dict[str, Any]:
+        return self._remote.write("POST", target, entry.encode(), _ENTRY_TYPE, author)
+
+    def _offer(self, bundle: bytes, entry: SignedEntry, author: Author) -> dict[str, Any]:
+        try:
+            return self._post("/v1/submissions", entry, author)
         except MissingBlob:
             # Decided, and refused, since it was looked for: the bundle was thrown away.
             self._put(bundle, author)
-            return self._remote.write("POST", "/v1/submissions", data, _ENTRY_TYPE, author)
+            return self._post("/v1/submissions", entry, author)
 
-    def _decided(self, digest: str, found: dict[str, Any]) -> int:
+    def _decided(self, entry: SignedEntry, found: dict[str, Any]) -> int:
         """Wait for a decision; return the index of the entry."""
         end, pause = time.monotonic() + _DECISION_SECONDS, _FIRST_POLL
         while found.get("status") not in ("accepted", "refused"):
@@ -248,16 +291,18 @@ class LedgerClient(RemoteLog):
                 raise Overloaded("the submission is still not decided", pause)
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_POLL)
-            found = self._remote.get_json(f"/v1/submissions/{digest}")
+            found = self._remote.get_json(f"/v1/submissions/{entry.digest}")
         if found["status"] == "refused":
+            self._outbox.refuse(entry)
             raise error_of(str(found.get("code")), str(found.get("message")))
         index = found.get("index")
         if type(index) is not int:
             raise Unreachable("the server says that a proof is accepted, and not where")
         return index
 
-    def _of(self, receipt: Receipt, entry: SignedEntry) -> Receipt:
+    def _settled(self, receipt: Receipt, entry: SignedEntry) -> Receipt:
         """Return a receipt, having checked that it is that of an entry."""
         if self._verify(receipt) != entry:
             raise BadNote("the server's receipt is that of another entry")
+        self._outbox.settle(entry)
         return receipt

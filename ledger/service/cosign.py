@@ -31,6 +31,7 @@ _ANSWER_SECONDS = 30.0
 _ANSWER_BYTES = 1 << 16
 _LONGEST_PAUSE = 60.0
 _ROUND_PAUSE = 0.05
+_AIM_SECONDS = 3.0
 
 Consistency = Callable[[int, int], Awaitable[Sequence[bytes]]]
 
@@ -88,6 +89,7 @@ class Cosigner:
     places: int = 32
     _waiting: int = 0
     _notes: dict[int, str] = field(default_factory=dict)
+    _aimed: tuple[str, float] = ("", 0.0)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -177,13 +179,34 @@ class Cosigner:
     async def _follow(self, client: httpx.AsyncClient, validator: Validator) -> None:
         while True:
             await _wait(validator)
-            note = await self.newest()
-            size = Checkpoint.parse(Note.parse(note).text).size
-            text = await self._ask(client, validator, size, note)
-            if text is not None:
-                await self._keep(size, note, text)
+            size, note = await self._aim()
+            if not self._has(validator, size):
+                text = await self._ask(client, validator, size, note)
+                if text is not None:
+                    await self._keep(size, note, text)
+            if note != await self.newest():
+                validator.grown.set()
             # Checkpoints that come in quick succession share the next round.
             await asyncio.sleep(_ROUND_PAUSE)
+
+    async def _aim(self) -> tuple[int, str]:
+        """Return the checkpoint that all are asked for now.
+
+        A new one every few seconds, or as soon as all who answer have cosigned: if each were
+        asked for what is newest at its turn, busy logs would get one cosignature of every size.
+        """
+        aim, since = self._aimed
+        size = Checkpoint.parse(Note.parse(aim).text).size if aim else 0
+        waiting = any(not v.failures and not self._has(v, size) for v in self.validators)
+        if not aim or not waiting or time.monotonic() - since > _AIM_SECONDS:
+            aim = await self.newest()
+            self._aimed = (aim, time.monotonic())
+            size = Checkpoint.parse(Note.parse(aim).text).size
+        return size, aim
+
+    def _has(self, validator: Validator, size: int) -> bool:
+        note = self._notes.get(size)
+        return note is not None and cosigned_at(Note.parse(note), validator.key) is not None
 
     async def _ask(
         self, client: httpx.AsyncClient, validator: Validator, size: int, note: str

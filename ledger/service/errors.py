@@ -29,6 +29,7 @@ The tree (exit status 7)::
         ├── NotCosigned              [503] fewer validators signed than were asked for
         ├── Unreachable              what a client says of a server that cannot be talked to
         ├── LogForked                the log shows another history than it showed before
+        ├── Unsettled                of what was sent before it is not known what became of it
         └── Refused                  what a server refuses for a reason that is not known here
 """
 
@@ -244,6 +245,12 @@ class LogForked(ServiceError):
     """The log shows another history than it showed before."""
 
     code = "LOG_FORKED"
+
+
+class Unsettled(ServiceError):
+    """An entry with the same number was sent, and what became of it is not known."""
+
+    code = "UNSETTLED"
 
 
 class Refused(ServiceError):

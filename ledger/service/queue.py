@@ -60,7 +60,7 @@ class Submissions:
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
         self._consumers: list[asyncio.Task[None]] = []
         self._seconds = _FIRST_GUESS
-        self._stopping = False
+        self._ending = asyncio.Event()
 
     @property
     def size(self) -> int:
@@ -144,7 +144,7 @@ class Submissions:
             and (known.status != "refused" or known.final)
         ):
             return known
-        if self._stopping:
+        if self._ending.is_set():
             raise Stopping("the service stops", self._seconds)
         if author in self._authors:
             raise InFlight(f"submission {self._authors[author]} by {author} is not decided yet")
@@ -180,13 +180,13 @@ class Submissions:
     async def _consume(self) -> None:
         while True:
             job = await self._queue.get()
-            if self._stopping:
+            if self._ending.is_set():
                 continue
             tries = job.tries
             try:
                 await self._decide(job)
             except ZkpotError as error:
-                if self._stopping and isinstance(error, WorkerFailed):
+                if self._ending.is_set() and isinstance(error, WorkerFailed):
                     # Cut off, not failed: the next service takes it up.
                     self._recount(job, tries)
                 elif undecided(error):
@@ -199,7 +199,7 @@ class Submissions:
                 self._postpone(job, error)
             except Exception:
                 _log.exception("submission %s", job.entry.digest)
-                if self._stopping:
+                if self._ending.is_set():
                     self._recount(job, tries)
                 else:
                     self._settle(job, ServiceError("internal error; it can be submitted again"))
@@ -284,7 +284,7 @@ class Submissions:
 
     async def stop(self, seconds: float) -> None:
         """Stop: nothing new is begun, what is at work may finish in time, the rest is kept."""
-        self._stopping = True
+        self._ending.set()
         # Jobs at work have their consumers; the others stay on disk.
         while not self._queue.empty():
             self._queue.get_nowait()

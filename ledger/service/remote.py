@@ -156,7 +156,6 @@ class Remote:
             return found
         raise _error(response, found)
 
-
     def _connected(self, event: str, info: Mapping[str, Any]) -> None:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._sockets.add(info["return_value"].get_extra_info("socket"))

@@ -18,7 +18,7 @@ from ledger.embedded.tiles import TileReader
 from ledger.embedded.tree import Tree
 from ledger.entries import blob_digest
 from ledger.envelope import SignedEntry
-from ledger.errors import BadNote, LedgerCorrupt, MissingBlob, NoQuorum
+from ledger.errors import BadNote, BadTrustPolicy, LedgerCorrupt, MissingBlob, NoQuorum
 from ledger.rules import apply
 from ledger.service.errors import Unreachable
 from ledger.service.remote import Remote
@@ -177,14 +177,16 @@ class RemoteLog:
         else:
             text = self._cosigned(target, self._quorum, lambda t: Receipt.parse(t).checkpoint)
         receipt = Receipt.parse(text)
-        self._verify(receipt)
+        self._verify(receipt, cosigned=self._quorum is not None)
         if receipt.index != index:
             raise BadNote(f"the receipt is of entry {receipt.index}, not {index}")
         return receipt
 
-    def _verify(self, receipt: Receipt) -> SignedEntry:
+    def _verify(self, receipt: Receipt, *, cosigned: bool = False) -> SignedEntry:
         entry = receipt.verify(self.key)
-        self._observe(receipt.checkpoint, None)
+        # What the quorum's newest checkpoint is said to be must not be older than this.
+        track = _name_of(self._quorum) if cosigned and self._quorum is not None else None
+        self._observe(receipt.checkpoint, track, newest=False)
         return entry
 
     def _cosigned(self, target: str, quorum: Quorum, note_of: Callable[[str], str]) -> str:
@@ -192,6 +194,8 @@ class RemoteLog:
 
         The server counts cosignatures; which of them count for the quorum, it does not know.
         """
+        if any(key.public == self.key.public for key in quorum.keys):
+            raise BadTrustPolicy(f"{self.key} is the log's own key, and no witness's")
         for wanted in range(quorum.threshold, len(quorum.keys) + 1):
             text = self._text(f"{target}?cosignatures={wanted}")
             try:
@@ -203,8 +207,10 @@ class RemoteLog:
                 return text
         raise NoQuorum(f"nobody can cosign for {quorum}")
 
-    def _observe(self, note: str, track: str | None) -> None:
-        self._watch.observe(note, self.key, self.consistency, self.fetch, track=track)
+    def _observe(self, note: str, track: str | None, *, newest: bool = True) -> None:
+        self._watch.observe(
+            note, self.key, self.consistency, self.fetch, track=track, newest=newest
+        )
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return the log's proof that it only grew between two sizes; not verified."""

@@ -29,6 +29,8 @@ _KEEP_ALIVE_SECONDS = 30
 # Beyond what the application serves at a time it says so, in its own form; beyond this nobody does.
 _CONNECTIONS_FACTOR = 4
 _SHARE = 4
+# Connections that are accepted before those too many are closed: each is a file meanwhile.
+_AT_A_TIME = 64
 _WANTED_FILES = 1 << 16
 _LEAST_FILES = 256
 
@@ -146,6 +148,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=_AT_A_TIME,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
             h11_max_incomplete_event_size=_HEADER_BYTES,

@@ -142,24 +142,25 @@ class Validator:
                 return Response(found.body, found.status, {"content-type": found.content_type})
             return None
 
+        before = self.follower.size
         if (response := await asked()) is not None:
             return response
         with self._place():
             end = time.monotonic() + _VERIFY_SECONDS
             while time.monotonic() < end:
-                await self._more(end)
+                before = await self._more(before, end)
                 if (response := await asked()) is not None:
                     return response
         raise NotVerified(f"{self.follower.size} entries are verified so far", _FIRST_PAUSE)
 
-    async def _more(self, end: float) -> None:
-        """Wait until more is verified, or the log is found at fault."""
-        before = self.follower.size
+    async def _more(self, before: int, end: float) -> int:
+        """Wait until more is verified than before, or the log is found at fault."""
         self._wanted.set()
         while (
             self.follower.size == before and self.follower.fault is None and time.monotonic() < end
         ):
             await asyncio.sleep(_LOOK_SECONDS)
+        return self.follower.size
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:

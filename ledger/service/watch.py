@@ -104,8 +104,9 @@ class Watch:
             raise BadKey(f"the log's key is remembered as {self.key}, not {key}")
 
     def observe(
-        self, note: str, key: VerifierKey, prove: Proof, fetch: Fetch, *, track: str | None
-    ) -> Checkpoint:
+        self, note: str, key: VerifierKey, prove: Proof, fetch: Fetch, *, track: str | None,
+        newest: bool = True,
+    ) -> Checkpoint:  # fmt: skip
         """Hold a checkpoint against what was seen before, and remember it if it is newer.
 
         Parameters
@@ -117,8 +118,9 @@ class Watch:
         prove, fetch
             Where the log's proofs and tiles are.
         track : str or None
-            Of which kind this is said to be the newest one: `NEWEST`, or the name of a quorum.
-            None if it is not said to be that.
+            Of which kind this is: `NEWEST`, or the name of a quorum. None if of no kind.
+        newest : bool
+            Whether it is said to be the newest of its kind.
 
         Raises
         ------
@@ -132,7 +134,7 @@ class Watch:
         """
         new = Checkpoint.open(note, key)
         self.pin(key)
-        before = self._on(track) if track else new
+        before = self._on(track) if track and newest else new
         if new.size < before.size:
             said = f"the log had {before.size} entries and now says {new.size}"
             if track != NEWEST:
@@ -140,9 +142,9 @@ class Watch:
                 raise NotCosigned(f"{said} with the cosignatures that are asked for", 2)
             self._keep(key, self._notes[NEWEST], note, None)
             raise LedgerRolledBack(f"{said}; both are signed", signed=before.size, size=new.size)
-        newest = self._notes.get(NEWEST)
-        if newest is not None:
-            older, newer = (newest, note) if new.size >= self.seen.size else (note, newest)
+        last = self._notes.get(NEWEST)
+        if last is not None:
+            older, newer = (last, note) if new.size >= self.seen.size else (note, last)
             self._compare(older, newer, key, prove, fetch)
         changed = {
             name: note for name in (track, NEWEST) if name and new.size >= self._on(name).size

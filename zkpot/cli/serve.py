@@ -60,11 +60,15 @@ def _served(function: Any) -> Any:
               help="Proofs that may wait.")  # fmt: skip
 @click.option("--max-blob", type=Memory(), default="256M", show_default=True,
               help="Most that a proof bundle or manifest may have.")  # fmt: skip
+@click.option("--max-kept", type=Memory(), default="256G", show_default=True,
+              help="Most that the blobs which entries name may have in all.")  # fmt: skip
+@click.option("--max-kept-of-one", type=Memory(), default="4G", show_default=True,
+              help="Most that those of one identity's entries may have.")  # fmt: skip
 @_served
 @command_output
 def serve(
     folder: Path, log_key: Path | None, validators: tuple[str, ...], quorum: int, queue: int,
-    max_blob: int, srs: Path | None, out: Output, **how: Any,
+    max_blob: int, max_kept: int, max_kept_of_one: int, srs: Path | None, out: Output, **how: Any,
 ) -> None:  # fmt: skip
     """Serve the ledger in FOLDER to contributors, validators and browsers."""
     with optional("serve"):
@@ -81,7 +85,13 @@ def serve(
     settings = replace(
         settings,
         quorum=quorum,
-        limits=replace(settings.limits, blob_bytes=max_blob, spool_bytes=2 * max_blob),
+        limits=replace(
+            settings.limits,
+            blob_bytes=max_blob,
+            spool_bytes=2 * max_blob,
+            kept_total=max_kept,
+            kept_of_one=max_kept_of_one,
+        ),
         verification=replace(settings.verification, queue=queue),
     )
     with Ledger.open(folder) as book:
@@ -137,7 +147,7 @@ def follow(
 
 def _witness(folder: Path, name: str, key_file: Path, log: VerifierKey, *, new: bool) -> Witness:
     """Open the witness of a key, or make it: once for every key, wherever its folder went."""
-    signer, marker = load_key(key_file), key_file.with_name(key_file.name + ".witness")
+    signer, marker = load_key(key_file), key_file.resolve().with_name(key_file.name + ".witness")
     if new:
         if marker.exists():
             raise LedgerExists(

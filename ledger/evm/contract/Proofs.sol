@@ -123,6 +123,10 @@ abstract contract Proofs is Tasks {
     }
 
     function _checkForm(Digests.Claim calldata claim) private pure {
+        // Each count takes two bytes at least; what cannot fit is refused before it costs more.
+        uint256 least = 2 * claim.shardCorrect.length + claim.confusion.length
+            + claim.groups.length + claim.perClass.length;
+        if (least > _MOST_STATEMENT) revert MalformedEntry();
         uint256 total = 0;
         for (uint256 i = 0; i < claim.shardCorrect.length; i++) total += claim.shardCorrect[i];
         _requireCount(claim.correct, 0);

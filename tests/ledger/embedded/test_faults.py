@@ -212,11 +212,9 @@ def test_a_move(template, folder):
         import_(place / "export", place / "there", OPERATOR, mark=place / "there.mark")
 
     def check(place, what):
-        try:
+        with contextlib.suppress(errors.LedgerMoved):
             opened(place).close()
             return
-        except errors.LedgerMoved:
-            pass
         # What was begun is finished, and what was lost on the way is written again.
         with Ledger.open(place / "log") as ledger:
             assert ledger.standing == "moved", what

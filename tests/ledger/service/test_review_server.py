@@ -24,7 +24,7 @@ from starlette.requests import Request
 from ledger import IdentityRegister, Ledger, Signer, blob_digest
 from ledger.embedded import store
 from ledger.embedded.store import Refusal
-from ledger.errors import LedgerBusy, NoMark
+from ledger.errors import LedgerBusy, NoMark, StorageFailed
 from ledger.service import queue, server
 from ledger.service.errors import Overloaded, RateLimited, RequestTimeout, StorageFull
 from ledger.service.http import timed_body
@@ -104,20 +104,18 @@ def put(caller: Caller, blob: bytes, who: Signer) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("where", "fault"),
     [
-        LedgerBusy("another writer holds the ledger"),
-        NoMark("too many open files"),
-        OSError(errno.EMFILE, "too many open files"),
+        ("admit", LedgerBusy("another writer holds the ledger")),
+        ("before the log", NoMark("too many open files")),
+        ("before the log", OSError(errno.EMFILE, "too many open files")),
+        ("after the log", StorageFailed("no space left on device")),
     ],
 )
-@pytest.mark.parametrize("where", ["admit", "before the log", "after the log"])
 def test_what_is_wrong_with_the_server_refuses_no_submission(
     folder: Path, task: str, monkeypatch: pytest.MonkeyPatch, where: str, fault: Exception
 ) -> None:
     """Of what an earlier service took; it is verified, logged and paid once all the same."""
-    if where == "admit" and isinstance(fault, OSError):
-        pytest.skip("the database gives it another name")
     monkeypatch.setattr(queue, "_PAUSE_SECONDS", 0.01)
     said = statement(task, ALICE, "m", 80)
     bundle = said.encode()
@@ -324,6 +322,7 @@ def test_who_does_not_read_is_cut_off(
     folder: Path, task: str, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(server, "_STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(server, "_KEEP_ALIVE_SECONDS", 1)
     with Ledger.open(folder, OPERATOR) as ledger:
         name = ledger.put_blob(bytes(size))
     with served(service_of(folder)) as url, socket.socket() as silent:

@@ -269,8 +269,9 @@ def test_lengths_that_lie(caller: Caller) -> None:
 def test_what_does_not_come_is_not_waited_for(task: str, folder: Path) -> None:
     hasty = replace(SMALL, limits=replace(SMALL.limits, read_seconds=0.3))
     target = f"/v1/blobs/{blob_digest(b'12345')}"
-    headers = {**signed("PUT", target, b"12345", ALICE), "content-length": "50"}
     with served(service_of(folder, hasty)) as url:
+        # Not before, since what was signed before the service started is refused.
+        headers = {**signed("PUT", target, b"12345", ALICE), "content-length": "50"}
         answer = raw(Caller(url), head("PUT", target, headers) + b"12345")
     assert answer.startswith(b"HTTP/1.1 408 ") and b"REQUEST_TIMEOUT" in answer
 

@@ -125,6 +125,15 @@ def test_the_example_of_the_specification():
         policy.open(cosigned(stranger, X1.name, X3.name, Y2.name))
 
 
+def test_what_a_checkpoint_says_beside_itself_is_not_taken():
+    plain = Log(9).checkpoint(9)
+    said = Checkpoint(ORIGIN, 9, plain.root, ("more",)).sign(signer(ORIGIN))
+    policy = TrustPolicy((Party(ORIGIN, LOG),), (Party("w", W1),), Quorum(1, (W1,)))
+    assert policy.open(cosigned(NOTE, W1.name)) == plain
+    with pytest.raises(BadNote, match="extension lines"):
+        policy.open(cosigned(said, W1.name))
+
+
 def test_one_witness_and_none():
     one = TrustPolicy.parse(f"witness w {W1}\nquorum w\n".encode())
     assert one.quorum == Quorum(1, (W1,))

@@ -78,7 +78,7 @@ def _note(path: Path) -> str:
 @click.option(
     "--move",
     is_flag=True,
-    help="For another host, where it goes on: nothing more is signed here, ever.",
+    help="For another host, where it goes on: nothing more is signed here. To be imported once.",
 )
 @_LOG_KEY  # fmt: skip
 @command_output
