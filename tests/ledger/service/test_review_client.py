@@ -19,7 +19,7 @@ from circuits.encoding import parse_json
 from circuits.errors import CorruptedArtefact
 from ledger import Checkpoint, IdentityRegister, Ledger, Signer, Transfer, VerifierKey
 from ledger.envelope import SignedEntry
-from ledger.errors import BadNonce, BadTrustPolicy, InsufficientFunds, LedgerCorrupt
+from ledger.errors import BadNonce, BadNote, BadTrustPolicy, InsufficientFunds, LedgerCorrupt
 from ledger.service.app import create_app
 from ledger.service.client import LedgerClient
 from ledger.service.cosign import Validator as Asked

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import click
 
-from circuits.encoding import digest, read_bytes
+from circuits.encoding import digest, is_hex, read_bytes
 from circuits.errors import InputError
 from circuits.halo2.keys import home
 from ledger import Ledger, Receipt, VerifierKey, bundle_verifier
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ledger.evm.accounts import ChainAccount
 
 LOG_KEY = "log.key"
+_SIGNATURE_BYTES = 256
 
 
 class LedgerCommand(click.Command):
@@ -197,17 +198,49 @@ def optional(extra: str) -> Iterator[None]:
         raise InputError(f"this needs the extra [{extra}]: pip install 'zkpot[{extra}]'") from error
 
 
+@runtime_checkable
+class HasPins(Protocol):
+    """The engine on a chain, whose module needs an extra, shows itself by this."""
+
+    def pins(self, task: str, /) -> object:
+        """Return what the contract holds the proofs of a task against."""
+
+
 def append(
-    book: Engine, author: Signs, body: Entry, blobs: tuple[bytes, ...] = ()
+    book: Engine, author: Signs, body: Entry, blobs: tuple[bytes, ...] = (), **options: Any
 ) -> tuple[Receipt, str]:
-    """Sign and append an entry; return its receipt and digest."""
+    """Sign and append an entry; return its receipt and digest.
+
+    `options` are for the engine on a chain alone.
+    """
     entry = book.sign(body, author)
-    return book.append(entry, blobs), entry.digest
+    if options and not isinstance(book, HasPins):
+        raise InputError("--verifier and --approval belong to --engine evm")
+    engine: Any = book
+    return engine.append(entry, blobs, **options), entry.digest
 
 
-def submitted(book: Engine, bundle: bytes, entry: SignedEntry, options: Options) -> Receipt:
+def submitted(
+    book: Engine, bundle: bytes, entry: SignedEntry, options: Options, attestations: Sequence[Path]
+) -> Receipt:
     """Submit a proof; a validator verifies it over there, the others here."""
-    return book.submit(bundle, entry, bundle_verifier(book, options))
+    given = {"attestations": read_signatures(attestations)} if attestations else {}
+    if given and not isinstance(book, HasPins):
+        raise InputError("--attestation belongs to --engine evm")
+    engine: Any = book
+    found: Receipt = engine.submit(bundle, entry, bundle_verifier(book, options), **given)
+    return found
+
+
+def read_signatures(paths: Sequence[Path]) -> tuple[bytes, ...]:
+    """Read signatures by accounts of a chain, each of 65 bytes of hex in a file."""
+    found = []
+    for path in paths:
+        text = read_bytes(path, "signature", _SIGNATURE_BYTES).decode(errors="replace").strip()
+        if not is_hex(text, 65):
+            raise InputError(f"{path} does not hold a signature of 65 bytes of hex")
+        found.append(bytes.fromhex(text))
+    return tuple(found)
 
 
 def said(out: Output, receipt: Receipt, what: str, **values: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import click
 
@@ -16,10 +17,17 @@ from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import Circuit
 from ledger import Charter, ProofSubmit, blob_digest, bundle_verifier
 from ledger.engine import Engine
-from ledger.envelope import SignedEntry
+from ledger.envelope import MAX_ENTRY_BYTES, SignedEntry
 from verifier.verify import Options
 from zkpot.cli._output import FILE, ROUND, Output, command_output, passphrase, srs_options
 from zkpot.cli.ledger._book import LedgerCommand, account, optional, reading
+
+if TYPE_CHECKING:
+    from circuits.halo2.keys import Keys
+    from ledger.audit import AuditReport, Verify
+    from ledger.evm.accounts import ChainAccount
+    from ledger.evm.artefact import Compiled
+    from ledger.state import State
 
 RPC = click.option("--rpc", required=True, metavar="URL", help="Address of a node.")
 ACCOUNT = click.option("--key", "key_file", type=FILE, required=True,
@@ -118,17 +126,9 @@ def verifier(
 ) -> None:  # fmt: skip
     """Put the verifier contract of a halo2 circuit on a chain, as the owner of its task."""
     with optional("evm"):
-        from ledger.evm.deploy import compile_verifier, deploy_verifier, verifier_source
+        from ledger.evm.deploy import deploy_verifier
         from ledger.evm.node import Node
-    circuit = load_circuit(circuit_file)
-    if not isinstance(circuit, Circuit):
-        raise InputError(f"{circuit_file} is for {circuit.backend}; only halo2 verifies on a chain")
-    if srs is not None:
-        info = srs_files.require(srs, k=circuit.k, allow_insecure=allow_insecure)
-    else:
-        info = srs_files.find(circuit.k, allow_insecure=allow_insecure)
-    keys = halo2_keys.derive(circuit, info.path, proving=False)
-    compiled = compile_verifier(verifier_source(keys, info.path), modules)
+    _, compiled = _compiled(circuit_file, modules, srs, allow_insecure)
     made = deploy_verifier(Node.at(rpc), account(key_file), compiled)
     out.text(f"verifier {made.address}, {len(compiled.runtime):,} bytes, {made.gas:,} gas")
     out.result({"verifier": made.address, "bytes": len(compiled.runtime), "gas": made.gas})
@@ -163,6 +163,97 @@ def attest(
     write_atomic(file, signature.hex().encode() + b"\n")
     out.text(f"attestation in {file}; give it to {submitter}")
     out.result({"file": str(file), "signature": signature.hex()})
+
+
+@evm.command(name="approve-task", cls=LedgerCommand)
+@reading
+@click.argument("proposal", type=FILE)
+@click.option("--key", "key_file", type=FILE, required=True, help="Keystore of the governor.")
+@click.option("--circuit", "circuit_file", type=FILE, required=True)
+@click.option("--testset", type=FILE, required=True, help="Manifest of the test set.")
+@click.option("--verifier", "address", required=True, metavar="ADDRESS")
+@click.option(
+    "--modules", type=FILE, required=True, help="Folder in which `npm install solc@0.8.30` was run."
+)
+@click.option("--out", "file", type=FILE, required=True, help="File for the approval.")
+@srs_options
+@command_output  # fmt: skip
+def approve_task(
+    book: Engine, proposal: Path, key_file: Path, circuit_file: Path, testset: Path, address: str,
+    modules: Path, file: Path, srs: Path | None, allow_insecure: bool, out: Output,
+) -> None:  # fmt: skip
+    """Derive key and verifier of a proposed halo2 task, and sign that its contract is that."""
+    if not isinstance(book, Approving):
+        raise InputError("tasks are approved on a chain: --engine evm --rpc URL --contract ADDRESS")
+    entry = SignedEntry.decode(read_bytes(proposal, "proposal", MAX_ENTRY_BYTES))
+    keys, compiled = _compiled(circuit_file, modules, srs, allow_insecure)
+    files = (read_bytes(circuit_file, "circuit"), read_bytes(testset, "manifest"))
+    signature = book.approve(
+        entry,
+        address.removeprefix("0x").lower(),
+        files,
+        vk=keys.verifying_key_digest,
+        runtime=compiled.runtime,
+        governor=account(key_file),
+    )
+    write_atomic(file, signature.hex().encode() + b"\n")
+    out.text(f"approval of task {entry.digest} in {file}")
+    out.result({"file": str(file), "task": entry.digest})
+
+
+@evm.command(cls=LedgerCommand)
+@reading
+@click.option("--no-proofs", is_flag=True, help="Do not verify the proofs again.")
+@command_output
+def audit(book: Engine, no_proofs: bool, out: Output) -> None:
+    """Read the whole chain again, replay it, and verify every proof again."""
+    if not isinstance(book, Approving):
+        raise InputError("for a folder there is `zkpot ledger audit`")
+    report = book.audit(None if no_proofs else bundle_verifier(book, Options()))
+    out.result(report.to_dict())
+    report.require()
+    proofs = "proofs NOT verified" if no_proofs else f"{report.proofs} proofs verified again"
+    out.text(f"clean: {report.size} entries replayed, {proofs}, root {report.root.hex()}")
+    if report.unavailable:
+        out.warn(f"{report.unavailable} bundles could not be had, and were NOT verified")
+
+
+@runtime_checkable
+class Approving(Protocol):
+    """What only the engine on a chain can do; its module needs the extra."""
+
+    def approve(
+        self, entry: SignedEntry, verifier: str, files: tuple[bytes, bytes], *, vk: str,
+        runtime: bytes, governor: ChainAccount,
+    ) -> bytes:  # fmt: skip
+        """See `ledger.evm.engine.EvmLedger.approve`."""
+
+    def audit(self, verify: Verify | None = None) -> AuditReport:
+        """See `ledger.evm.engine.EvmLedger.audit`."""
+
+    @property
+    def state(self) -> State:
+        """What all entries amount to."""
+
+    def blob(self, digest: str, /) -> bytes:
+        """Return a blob."""
+
+
+def _compiled(
+    circuit_file: Path, modules: Path, srs: Path | None, allow_insecure: bool
+) -> tuple[Keys, Compiled]:
+    """Derive the keys of a halo2 circuit, and compile its verifier."""
+    with optional("evm"):
+        from ledger.evm.deploy import compile_verifier, verifier_source
+    circuit = load_circuit(circuit_file)
+    if not isinstance(circuit, Circuit):
+        raise InputError(f"{circuit_file} is for {circuit.backend}; only halo2 verifies on a chain")
+    if srs is not None:
+        info = srs_files.require(srs, k=circuit.k, allow_insecure=allow_insecure)
+    else:
+        info = srs_files.find(circuit.k, allow_insecure=allow_insecure)
+    keys = halo2_keys.derive(circuit, info.path, proving=False)
+    return keys, compile_verifier(verifier_source(keys, info.path), modules)
 
 
 def _identities(addresses: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
 from circuits.artefact_files import load_circuit, load_model
 from circuits.bundle import MAX_BYTES, Bundle
-from circuits.encoding import read_bytes
+from circuits.encoding import read_bytes, write_atomic
 from circuits.errors import InputError
 from circuits.statement import Context
 from circuits.sumcheck.wellformed import MAX_BYTES as MAX_WELL_FORMED
@@ -33,7 +34,7 @@ from verifier.verify import Options
 from zkpot import backends
 from zkpot.backends.base import SrsChoice
 from zkpot.cli._output import FILE, ROUND, Output, Ratio, command_output, srs_options
-from zkpot.cli.ledger._book import LedgerCommand, append, said, submitted, writing
+from zkpot.cli.ledger._book import LedgerCommand, append, read_signatures, said, submitted, writing
 
 
 @click.command(cls=LedgerCommand)
@@ -133,14 +134,32 @@ def data(book: Engine, author: Signs, testset: Path, well_formed: Path | None, o
     default=0,
     help="How long after the release proofs are taken; 0: for ever.",
 )
+@click.option(
+    "--verifier",
+    metavar="ADDRESS",
+    help="evm, halo2: the circuit's verifier contract (ledger evm verifier).",
+)
+@click.option(
+    "--proposal",
+    type=FILE,
+    help="evm, halo2: write the entry for the governors to approve, and send nothing.",
+)
+@click.option(
+    "--approval",
+    "approved",
+    type=FILE,
+    multiple=True,
+    help="evm, halo2: a governor's approval of it (ledger evm approve-task).",
+)
 @srs_options
-@command_output
+@command_output  # fmt: skip
 def task(
     book: Engine, author: Signs, circuit_file: Path, testset: Path, title: str,
     minimum: Fraction, eta: Fraction, pool: int, submissions: int, openings: int | None,
     prover: str, rounds: int, rule: str, bond: int, evaluator_bond: int, unit: str,
-    commit_window: int, release_window: int, prove_window: int, srs: Path | None,
-    allow_insecure: bool, out: Output,
+    commit_window: int, release_window: int, prove_window: int, verifier: str | None,
+    proposal: Path | None, approved: tuple[Path, ...], srs: Path | None, allow_insecure: bool,
+    out: Output,
 ) -> None:  # fmt: skip
     """Open a task; for halo2 the verifying key is derived here and pinned."""
     circuit, manifest = load_circuit(circuit_file), Manifest.load(testset)
@@ -174,7 +193,19 @@ def task(
         rounds=rounds,
         policy=policy,
     )
-    receipt, digest = append(book, author, body, (blob,))
+    if proposal is not None:
+        entry = book.sign(body, author)
+        write_atomic(proposal, entry.encode())
+        out.text(f"proposal of task {entry.digest} in {proposal}; send nothing else before it")
+        out.result({"task": entry.digest, "file": str(proposal)})
+        return
+    given: dict[str, Any] = {}
+    if verifier is not None:
+        given = {
+            "verifier": verifier.removeprefix("0x").lower(),
+            "approvals": read_signatures(approved),
+        }
+    receipt, digest = append(book, author, body, (blob,), **given)
     said(out, receipt, f"task {digest}", task=digest, vk=pins.verifying_key)
 
 
@@ -229,11 +260,18 @@ def release(
 @click.option("--task", "task_id", required=True)
 @ROUND
 @click.option("--bundle", type=FILE, required=True)
+@click.option(
+    "--attestation",
+    "attestations",
+    type=FILE,
+    multiple=True,
+    help="evm, sumcheck: a validator's word that it verified the bundle.",
+)
 @click.option("--srs", type=FILE, help="SRS file; by default the one of the local store.")
-@command_output
+@command_output  # fmt: skip
 def submit(
-    book: Engine, author: Signs, task_id: str, round_: int, bundle: Path, srs: Path | None,
-    out: Output,
+    book: Engine, author: Signs, task_id: str, round_: int, bundle: Path,
+    attestations: tuple[Path, ...], srs: Path | None, out: Output,
 ) -> None:  # fmt: skip
     """Verify a proof bundle and, if it holds, log it and credit its submitter."""
     content = read_bytes(bundle, "bundle", MAX_BYTES)
@@ -247,7 +285,7 @@ def submit(
         who = book.state.author(author.public)
         signed = book.sign(body, author)
         entry = book.submission(body, who) or signed
-        receipt = submitted(book, content, entry, options)
+        receipt = submitted(book, content, entry, options, attestations)
     paid = book.credited(receipt)
     said(
         out, receipt,
