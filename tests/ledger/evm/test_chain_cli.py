@@ -77,6 +77,18 @@ def test_keystores(chain: Chain) -> None:
     wrong.refused("BAD_KEY", 7)
 
 
+def test_public_files_are_kept(chain: Chain, tmp_path: Path) -> None:
+    file = tmp_path / "circuit.json"
+    file.write_bytes(b"{}")
+    made = chain.cli("ledger", "evm", "keep", tmp_path / "blobs", file, "--json").good().json
+    name = made["blobs"][str(file)]
+    assert (tmp_path / "blobs" / "blobs" / name).read_bytes() == b"{}"
+    chain.cli("ledger", "evm", "keep", tmp_path / "other", tmp_path / "none").refused(
+        "MISSING_ARTEFACT", 4
+    )
+    assert not (tmp_path / "other").exists()
+
+
 def test_what_is_for_chains_only(chain: Chain, tmp_path: Path) -> None:
     book = tmp_path / "book"
     chain.cli("ledger", "init", book, "--origin", "x.example").good()

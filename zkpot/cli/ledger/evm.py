@@ -16,6 +16,7 @@ from circuits.halo2 import keys as halo2_keys
 from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import Circuit
 from ledger import Charter, ProofSubmit, blob_digest, bundle_verifier
+from ledger.embedded.blobs import Blobs
 from ledger.engine import Engine
 from ledger.envelope import MAX_ENTRY_BYTES, SignedEntry
 from verifier.verify import Options
@@ -199,6 +200,23 @@ def approve_task(
     write_atomic(file, signature.hex().encode() + b"\n")
     out.text(f"approval of task {entry.digest} in {file}")
     out.result({"file": str(file), "task": entry.digest})
+
+
+@evm.command()
+@click.argument("folder", type=FILE)
+@click.argument("paths", metavar="FILES...", type=FILE, nargs=-1, required=True)
+@command_output
+def keep(folder: Path, paths: tuple[Path, ...], out: Output) -> None:
+    """Put public files into the folder of blobs: a chain has no room for them.
+
+    Who commits to a halo2 task, or audits, needs its circuit and the manifest of its test set.
+    """
+    contents = [read_bytes(path, "file", MAX_BYTES) for path in paths]
+    Blobs.create(folder)
+    kept = {str(path): Blobs(folder).put(data) for path, data in zip(paths, contents, strict=True)}
+    for path, name in kept.items():
+        out.text(f"{path} is blob {name}")
+    out.result({"blobs": kept})
 
 
 @evm.command(cls=LedgerCommand)
