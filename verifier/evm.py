@@ -47,6 +47,8 @@ class SolidityVerifier:
 
     Attributes
     ----------
+    source : str
+        The same.
     instances : int
         How many public inputs it takes.
     proof_bytes : int
@@ -69,6 +71,7 @@ class SolidityVerifier:
         block = parse(match["yul"])
         self._program = Program(block, BUILTINS, self._constants, _INPUTS)
         self._key = _inlined_words(block)
+        self.source = source
         self.instances = self._key_word("NUM_INSTANCES_MPTR")
         self.proof_bytes = _checked_length(block)
 

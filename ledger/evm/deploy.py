@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from circuits.errors import MissingArtefact, ProofRejected, WorkerFailed
-from circuits.halo2.keys import Keys
-from circuits.halo2.kzg import SrsFile
-from circuits.halo2.process import call_ezkl
+from circuits.errors import MissingArtefact, WorkerFailed
 from ledger.charter import Charter
 from ledger.entries import Chain, Genesis
 from ledger.errors import NotOnChain
@@ -20,7 +17,6 @@ from ledger.evm.accounts import ChainAccount
 from ledger.evm.artefact import EIP170_LIMIT, Compiled, ledger_contract
 from ledger.evm.node import Mined, Node, checksum
 from ledger.evm_keys import address_of
-from verifier.evm import SolidityVerifier
 
 _TIMEOUT = 300.0
 _NO_CONTRACT = "00" * 20
@@ -111,48 +107,13 @@ def deploy_verifier(node: Node, account: ChainAccount, compiled: Compiled) -> De
     return _deployed(node.send(account, contract.constructor()))
 
 
-def verifier_source(keys: Keys, srs: Path) -> str:
-    """Return the Solidity verifier that ezkl generates from a verifying key.
-
-    Raises
-    ------
-    ProofRejected
-        If it is not for this SRS.
-    WorkerFailed
-        If ezkl wrote none.
-    UnsupportedVerifier
-        If it is not of the known form.
-    """
-    with tempfile.TemporaryDirectory(prefix="zkpot-contract-") as folder:
-        path = Path(folder) / "verifier.sol"
-        try:
-            call_ezkl(
-                "create_evm_verifier",
-                timeout=_TIMEOUT,
-                vk_path=keys.path("verifying_key"),
-                settings_path=keys.path("settings"),
-                sol_code_path=path,
-                abi_path=Path(folder) / "verifier.abi",
-                srs_path=srs,
-                reusable=False,
-            )
-        except WorkerFailed:
-            # It writes the source, then fails to download a compiler.
-            if not path.exists():
-                raise
-        source = path.read_text()
-    if not SolidityVerifier(source).matches_srs(SrsFile.open(srs)):
-        raise ProofRejected("proof form", "the generated verifier is not for this SRS")
-    return source
-
-
 def compile_verifier(source: str, modules: Path) -> Compiled:
     """Compile a generated verifier with npm's solc, which only a task's owner needs.
 
     Parameters
     ----------
     source : str
-        What `verifier_source` returned.
+        As in `verifier.halo2.generate_contract`.
     modules : pathlib.Path
         A folder in which ``npm install solc@0.8.30`` was run.
 

@@ -89,7 +89,7 @@ class Cosigner:
     places: int = 32
     _waiting: int = 0
     _notes: dict[int, str] = field(default_factory=dict)
-    _aimed: tuple[str, float] = ("", 0.0)
+    _aimed: tuple[int, str, float] = (0, "", 0.0)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -195,13 +195,12 @@ class Cosigner:
         A new one every few seconds, or as soon as all who answer have cosigned: if each were
         asked for what is newest at its turn, busy logs would get one cosignature of every size.
         """
-        aim, since = self._aimed
-        size = Checkpoint.parse(Note.parse(aim).text).size if aim else 0
+        size, aim, since = self._aimed
         waiting = any(not v.failures and not self._has(v, size) for v in self.validators)
         if not aim or not waiting or time.monotonic() - since > _AIM_SECONDS:
             aim = await self.newest()
-            self._aimed = (aim, time.monotonic())
             size = Checkpoint.parse(Note.parse(aim).text).size
+            self._aimed = (size, aim, time.monotonic())
         return size, aim
 
     def _has(self, validator: Validator, size: int) -> bool:

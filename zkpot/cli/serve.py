@@ -13,11 +13,12 @@ import click
 from circuits.encoding import write_atomic
 from circuits.errors import InputError
 from ledger import Ledger, VerifierKey
+from ledger.embedded.mark import LOG_KEY
 from ledger.errors import LedgerExists, LedgerMissing
 from ledger.tlog.witness import Witness
 from verifier.verify import Options
 from zkpot.cli._output import FILE, Memory, Output, command_output, load_key
-from zkpot.cli.ledger._book import LOG_KEY, mark_of, optional
+from zkpot.cli.ledger._book import mark_of, optional
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -25,11 +25,12 @@ from ledger import entries
 from ledger.entries import blob_digest
 from ledger.evm.artefact import Compiled
 from ledger.evm.calls import Halo2Evidence
-from ledger.evm.deploy import compile_verifier, deploy_verifier, verifier_source
+from ledger.evm.deploy import compile_verifier, deploy_verifier
 from ledger.evm.pins import pins_of
 from ledger.policy import Policy
 from tests.circuits.halo2.halo2_world import K, make_world
 from tests.ledger.evm.evm_world import ALICE, BOB, EVALUATOR, OPERATOR, Ledger
+from verifier.halo2 import generate_contract
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -122,7 +123,7 @@ def make(modules: Path) -> None:
     srs = srs_files.make_development(K)
     world = make_world(srs)
     keys = derive(world.circuit, srs.path, proving=True)
-    verifier = compile_verifier(verifier_source(keys, srs.path), modules)
+    verifier = compile_verifier(generate_contract(keys, srs.path).source, modules)
     made = Halo2World(world.manifest, world.circuit, keys.verifying_key_digest, verifier)
     context = Context(ALICE.public, made.task(ledger).digest, 0, ledger.origin)
     with tempfile.TemporaryDirectory() as folder:

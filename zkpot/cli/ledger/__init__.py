@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from zkpot.cli.ledger import evm, governance, identities, models, money, moving, records, tasks
-from zkpot.cli.ledger._book import LOG_KEY
 
-__all__ = ["LOG_KEY", "ledger"]
+__all__ = ["ledger"]
 
 
 @click.group()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,6 +15,7 @@ from circuits.encoding import digest, is_hex, read_bytes
 from circuits.errors import InputError
 from circuits.halo2.keys import home
 from ledger import Ledger, Receipt, VerifierKey, bundle_verifier
+from ledger.embedded.mark import LOG_KEY, Mark
 from ledger.engine import Engine
 from ledger.entries import Entry
 from ledger.envelope import SignedEntry
@@ -25,8 +26,8 @@ from zkpot.cli._output import FILE, Output, load_key, passphrase
 
 if TYPE_CHECKING:
     from ledger.evm.accounts import ChainAccount
+    from ledger.evm.engine import EvmLedger
 
-LOG_KEY = "log.key"
 _SIGNATURE_BYTES = 256
 
 
@@ -143,8 +144,7 @@ def _open(where: Where, log_key: Path | None = None, *, write: bool = False) -> 
 
 def mark_of(key: Path) -> Path:
     """Return the file that records what a log's key has signed: beside the key, and not a link."""
-    key = key.resolve()
-    return key.with_name(key.name + ".mark")
+    return Mark.beside(key.resolve()).path
 
 
 def _client(where: Where) -> Engine:
@@ -198,12 +198,13 @@ def optional(extra: str) -> Iterator[None]:
         raise InputError(f"this needs the extra [{extra}]: pip install 'zkpot[{extra}]'") from error
 
 
-@runtime_checkable
-class HasPins(Protocol):
-    """The engine on a chain, whose module needs an extra, shows itself by this."""
-
-    def pins(self, task: str, /) -> object:
-        """Return what the contract holds the proofs of a task against."""
+def on_chain(book: object, what: str) -> EvmLedger:
+    """Return the engine on a chain; InputError if `what` is asked of another."""
+    with optional("evm"):
+        from ledger.evm.engine import EvmLedger
+    if not isinstance(book, EvmLedger):
+        raise InputError(f"{what} belongs to --engine evm, with --rpc URL and --contract ADDRESS")
+    return book
 
 
 def append(
@@ -214,22 +215,24 @@ def append(
     `options` are for the engine on a chain alone.
     """
     entry = book.sign(body, author)
-    if options and not isinstance(book, HasPins):
-        raise InputError("--verifier and --approval belong to --engine evm")
-    engine: Any = book
-    return engine.append(entry, blobs, **options), entry.digest
+    if options:
+        chain: Any = on_chain(book, "--verifier")
+        return chain.append(entry, blobs, **options), entry.digest
+    return book.append(entry, blobs), entry.digest
 
 
 def submitted(
     book: Engine, bundle: bytes, entry: SignedEntry, options: Options, attestations: Sequence[Path]
 ) -> Receipt:
     """Submit a proof; a validator verifies it over there, the others here."""
-    given = {"attestations": read_signatures(attestations)} if attestations else {}
-    if given and not isinstance(book, HasPins):
-        raise InputError("--attestation belongs to --engine evm")
-    engine: Any = book
-    found: Receipt = engine.submit(bundle, entry, bundle_verifier(book, options), **given)
-    return found
+    verify = bundle_verifier(book, options)
+    if attestations:
+        chain: Any = on_chain(book, "--attestation")
+        found: Receipt = chain.submit(
+            bundle, entry, verify, attestations=read_signatures(attestations)
+        )
+        return found
+    return book.submit(bundle, entry, verify)
 
 
 def read_signatures(paths: Sequence[Path]) -> tuple[bytes, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,22 +13,21 @@ from circuits.bundle import MAX_BYTES, Bundle
 from circuits.encoding import read_bytes, write_atomic
 from circuits.errors import InputError
 from circuits.halo2 import keys as halo2_keys
-from circuits.halo2 import srs as srs_files
 from circuits.halo2.circuit import Circuit
 from ledger import Charter, ProofSubmit, blob_digest, bundle_verifier
 from ledger.embedded.blobs import Blobs
 from ledger.engine import Engine
 from ledger.envelope import MAX_ENTRY_BYTES, SignedEntry
+from verifier.halo2 import generate_contract
 from verifier.verify import Options
+from zkpot.backends.base import SrsChoice
+from zkpot.backends.halo2 import find_srs
 from zkpot.cli._output import FILE, ROUND, Output, command_output, passphrase, srs_options
-from zkpot.cli.ledger._book import LedgerCommand, account, optional, reading
+from zkpot.cli.ledger._book import LedgerCommand, account, on_chain, optional, reading
 
 if TYPE_CHECKING:
     from circuits.halo2.keys import Keys
-    from ledger.audit import AuditReport, Verify
-    from ledger.evm.accounts import ChainAccount
     from ledger.evm.artefact import Compiled
-    from ledger.state import State
 
 RPC = click.option("--rpc", required=True, metavar="URL", help="Address of a node.")
 ACCOUNT = click.option("--key", "key_file", type=FILE, required=True,
@@ -184,12 +183,11 @@ def approve_task(
     modules: Path, file: Path, srs: Path | None, allow_insecure: bool, out: Output,
 ) -> None:  # fmt: skip
     """Derive key and verifier of a proposed halo2 task, and sign that its contract is that."""
-    if not isinstance(book, Approving):
-        raise InputError("tasks are approved on a chain: --engine evm --rpc URL --contract ADDRESS")
+    chain = on_chain(book, "approving a task")
     entry = SignedEntry.decode(read_bytes(proposal, "proposal", MAX_ENTRY_BYTES))
     keys, compiled = _compiled(circuit_file, modules, srs, allow_insecure)
     files = (read_bytes(circuit_file, "circuit"), read_bytes(testset, "manifest"))
-    signature = book.approve(
+    signature = chain.approve(
         entry,
         address.removeprefix("0x").lower(),
         files,
@@ -225,9 +223,8 @@ def keep(folder: Path, paths: tuple[Path, ...], out: Output) -> None:
 @command_output
 def audit(book: Engine, no_proofs: bool, out: Output) -> None:
     """Read the whole chain again, replay it, and verify every proof again."""
-    if not isinstance(book, Approving):
-        raise InputError("for a folder there is `zkpot ledger audit`")
-    report = book.audit(None if no_proofs else bundle_verifier(book, Options()))
+    chain = on_chain(book, "this audit (a folder has `zkpot ledger audit`)")
+    report = chain.audit(None if no_proofs else bundle_verifier(chain, Options()))
     out.result(report.to_dict())
     report.require()
     proofs = "proofs NOT verified" if no_proofs else f"{report.proofs} proofs verified again"
@@ -236,42 +233,18 @@ def audit(book: Engine, no_proofs: bool, out: Output) -> None:
         out.warn(f"{report.unavailable} bundles could not be had, and were NOT verified")
 
 
-@runtime_checkable
-class Approving(Protocol):
-    """What only the engine on a chain can do; its module needs the extra."""
-
-    def approve(
-        self, entry: SignedEntry, verifier: str, files: tuple[bytes, bytes], *, vk: str,
-        runtime: bytes, governor: ChainAccount,
-    ) -> bytes:  # fmt: skip
-        """See `ledger.evm.engine.EvmLedger.approve`."""
-
-    def audit(self, verify: Verify | None = None) -> AuditReport:
-        """See `ledger.evm.engine.EvmLedger.audit`."""
-
-    @property
-    def state(self) -> State:
-        """What all entries amount to."""
-
-    def blob(self, digest: str, /) -> bytes:
-        """Return a blob."""
-
-
 def _compiled(
     circuit_file: Path, modules: Path, srs: Path | None, allow_insecure: bool
 ) -> tuple[Keys, Compiled]:
     """Derive the keys of a halo2 circuit, and compile its verifier."""
     with optional("evm"):
-        from ledger.evm.deploy import compile_verifier, verifier_source
+        from ledger.evm.deploy import compile_verifier
     circuit = load_circuit(circuit_file)
     if not isinstance(circuit, Circuit):
         raise InputError(f"{circuit_file} is for {circuit.backend}; only halo2 verifies on a chain")
-    if srs is not None:
-        info = srs_files.require(srs, k=circuit.k, allow_insecure=allow_insecure)
-    else:
-        info = srs_files.find(circuit.k, allow_insecure=allow_insecure)
+    info = find_srs(circuit.k, SrsChoice(srs, allow_insecure))
     keys = halo2_keys.derive(circuit, info.path, proving=False)
-    return keys, compile_verifier(verifier_source(keys, info.path), modules)
+    return keys, compile_verifier(generate_contract(keys, info.path).source, modules)
 
 
 def _identities(addresses: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from circuits.encoding import canonical_json, parse_canonical, read_bytes, write
 from circuits.errors import CorruptedArtefact, InputError
 from ledger import Charter, Ledger, PolicyChange, Signer
 from ledger.charter import CHARTER_DOMAIN
+from ledger.embedded.mark import LOG_KEY
 from ledger.engine import Engine
 from ledger.rules.governance import charter_message
 from ledger.signatures import Signs
@@ -27,7 +28,7 @@ from zkpot.cli._output import (
     public_key,
 )
 from zkpot.cli.ledger._approvals import approval, approvals, read_approvals, write_approval
-from zkpot.cli.ledger._book import LOG_KEY, LedgerCommand, append, mark_of, reading, said, writing
+from zkpot.cli.ledger._book import LedgerCommand, append, mark_of, reading, said, writing
 
 _LIMIT = 1 << 18
 

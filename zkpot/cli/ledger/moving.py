@@ -10,9 +10,10 @@ from circuits.encoding import read_bytes
 from ledger import Ledger, Receipt, VerifierKey
 from ledger.embedded import backup as backups
 from ledger.embedded import transfer
+from ledger.embedded.mark import LOG_KEY
 from ledger.errors import BadNote
 from zkpot.cli._output import FILE, Output, command_output, load_key
-from zkpot.cli.ledger._book import LOG_KEY, mark_of
+from zkpot.cli.ledger._book import mark_of
 
 _NOTE_LIMIT = 1 << 18
 
